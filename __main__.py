@@ -1,0 +1,5 @@
+"""``python -m mattis``."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What every folder shares: quadrature, addressed random numbers, the jit wrapper, errors."""

@@ -1,0 +1,37 @@
+"""Named errors, and the one way an argument is refused: its name, its value, its range."""
+
+from typing import Any
+
+import numpy as np
+
+
+class ConvergenceError(RuntimeError):
+    """A single call was asked for a solution and found none; ``solution`` holds what was reached."""
+
+    def __init__(self, message: str, solution: Any = None) -> None:
+        super().__init__(message)
+        self.solution = solution
+
+
+class StoreError(RuntimeError):
+    """A sweep store or a checkpoint is damaged, in use, or belongs to another run."""
+
+
+class BackendUnavailable(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
+    """An accelerator was asked for that this machine or this installation lacks."""
+
+
+def require(ok: Any, name: str, value: Any, must: str) -> None:
+    """Raise ``ValueError`` unless ``ok`` holds everywhere, quoting the first offender and its index.
+
+    >>> require(np.array([1.0, -0.1]) >= 0, "alpha", np.array([1.0, -0.1]), ">= 0")
+    Traceback (most recent call last):
+        ...
+    ValueError: alpha must be >= 0, got -0.1 at index (1,)
+    """
+    ok, value = np.broadcast_arrays(np.asarray(ok, bool), np.asarray(value))
+    if ok.all():
+        return
+    at = np.unravel_index(int(np.argmin(ok)), ok.shape)
+    where = f" at index {tuple(int(i) for i in at)}" if ok.ndim else ""
+    raise ValueError(f"{name} must be {must}, got {value[at].item()!r}{where}")

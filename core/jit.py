@@ -1,0 +1,79 @@
+"""``njit`` with a disk cache that cannot go stale and cannot stop an import.
+
+Numba stamps a cached function with its own file only: an edited callee in another file, or a changed
+global, would silently return old numbers. Here the cache folder is named by a hash of all our sources,
+so any edit opens a fresh folder. Where no folder can be written the function is compiled without a cache.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+PACKAGES = ("core", "theory", "solvers", "mc", "sweeps", "figures")
+_ROOT = Path(__file__).resolve().parent.parent
+_KEEP_SECONDS = 30 * 24 * 3600
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def sources_hash(root: Path = _ROOT) -> str:
+    """Twelve hex digits over the ``*.py`` of the listed packages (never of the whole root: it holds .venv)."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cache_home() -> Path | None:
+    """Return the first writable of MATTIS_CACHE, XDG_CACHE_HOME, ~/.cache and the temporary folder, or None."""
+    wanted = (os.environ.get("MATTIS_CACHE"), os.environ.get("XDG_CACHE_HOME"), "~/.cache", tempfile.gettempdir())
+    for base in filter(None, wanted):
+        path = Path(base).expanduser() / "mattis"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):
+            continue
+        if os.access(path, os.W_OK):
+            return path
+    return None
+
+
+def _open_cache() -> str | None:
+    home = cache_home()
+    if home is None:
+        return None
+    path = home / "numba" / sources_hash()
+    path.mkdir(parents=True, exist_ok=True)
+    os.utime(path)
+    for old in path.parent.iterdir():
+        if time.time() - old.stat().st_mtime > _KEEP_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    return str(path)
+
+
+_CACHE = _open_cache()
+
+
+def njit(**options: Any) -> Callable[[F], F]:
+    """``numba.njit`` with the cache above; ``options`` are Numba's."""
+
+    def wrap(function: F) -> F:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = before or _CACHE or ""
+        try:
+            compiled: F = numba.njit(cache=_CACHE is not None, **options)(function)
+        except RuntimeError:  # Numba found nowhere to write
+            compiled = numba.njit(**options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+        return compiled
+
+    return wrap

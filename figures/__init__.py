@@ -1,0 +1,1 @@
+"""What is shown: one figure is one file with one Recipe (cached ``data``, pure ``draw``)."""

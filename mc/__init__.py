@@ -1,0 +1,1 @@
+"""How nature does it: patterns, energies, kernels, samplers and their statistics."""

@@ -1,0 +1,1 @@
+"""What is true: models as frozen dataclasses of parameters, pure functions of arrays."""

@@ -1,0 +1,183 @@
+"""What every model declares, and the handling of parameters they share."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.backend import Array
+from ..core.errors import require
+
+Real = ArrayLike
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a parameter may take: low (included or not), high (included), integers only or not."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    open_low: bool = False
+    integer: bool = False
+
+    def __str__(self) -> str:
+        below = f"{'>' if self.open_low else '>='} {self.low:g}"
+        if self.high < np.inf:
+            below = f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}]"
+        bounds = "finite" if self.low == -np.inf else f"finite and {below}"
+        return f"an integer, {bounds}" if self.integer else bounds
+
+    def check(self, name: str, value: Any) -> Array:
+        """Return the value as float64, or raise naming argument, value and range."""
+        try:
+            v = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be a real number or an array of them, {self}, got {value!r}") from None
+        ok = np.isfinite(v) & (v <= self.high) & ((v > self.low) if self.open_low else (v >= self.low))
+        if self.integer:
+            with np.errstate(invalid="ignore"):
+                ok &= v == np.floor(v)
+        require(ok, name, v, str(self))
+        return v
+
+
+def parameter(
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    open_low: bool = False,
+    integer: bool = False,
+    default: Any = MISSING,
+) -> Any:
+    """A numeric parameter of a model: a scalar or an array that broadcasts with the others."""
+    return field(default=default, metadata={"range": Range(low, high, open_low, integer)})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Model(ABC):
+    """Base of all models: a frozen dataclass of parameters with the map whose fixed points are its solutions.
+
+    Shapes: every parameter broadcasts to ``shape``; ``x`` stacks the ``variables``, shape (variables, *shape).
+    Fields made by :func:`parameter` are numeric; all others are static words and integers.
+    """
+
+    order: ClassVar[tuple[str, ...]]
+    starts: ClassVar[tuple[str, ...]]
+    continuous: ClassVar[tuple[str, ...]] = ()
+    """The starts whose solution leaves the paramagnet continuously."""
+    load: ClassVar[str | None] = None
+    symbols: ClassVar[Mapping[str, str]]
+    reference: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for f in self.numeric():
+            value = getattr(self, f)
+            if value is not None:
+                self._set(f, self._ranges()[f].check(f, value))
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        given = {f: np.shape(getattr(self, f)) for f in self.numeric() if getattr(self, f) is not None}
+        try:
+            np.broadcast_shapes(*given.values())
+        except ValueError:
+            listed = ", ".join(f"{k} of shape {v}" for k, v in given.items())
+            raise ValueError(f"the parameters must broadcast together, got {listed}") from None
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def _ranges(cls) -> dict[str, Range]:
+        return {f.name: f.metadata["range"] for f in fields(cls) if "range" in f.metadata}
+
+    @classmethod
+    def numeric(cls) -> tuple[str, ...]:
+        """Names of the numeric parameters."""
+        return tuple(cls._ranges())
+
+    def parameters(self) -> dict[str, Array]:
+        """The numeric parameters that are set, by name."""
+        return {n: getattr(self, n) for n in self.numeric() if getattr(self, n) is not None}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape the parameters broadcast to."""
+        return np.broadcast_shapes(*(np.shape(v) for v in self.parameters().values()))
+
+    def flat(self) -> Self:
+        """The same model with every parameter broadcast and laid out along one axis of points."""
+        new, shape = copy.copy(self), self.shape
+        for name, value in self.parameters().items():
+            new._set(name, np.ascontiguousarray(np.broadcast_to(value, shape)).ravel())
+        return new
+
+    def at(self, points: NDArray[np.intp] | slice) -> Self:
+        """The model at some points of a flat one."""
+        new = copy.copy(self)
+        for name, value in self.parameters().items():
+            new._set(name, value[points])
+        return new
+
+    @property
+    @abstractmethod
+    def variables(self) -> tuple[str, ...]:
+        """Names of what is iterated, in the order of x."""
+
+    @abstractmethod
+    def start(self, name: str) -> Array:
+        """Where iteration begins, shape (variables, *shape)."""
+
+    @abstractmethod
+    def box(self) -> tuple[Array, Array]:
+        """The lowest and highest values the variables may take, each of shape (variables, *shape)."""
+
+    @abstractmethod
+    def self_consistency(self, x: Array) -> tuple[Array, Array]:
+        """The map F(x), shape (variables, *shape), and dF_i/dx_j, shape (variables, variables, *shape)."""
+
+    @abstractmethod
+    def quadrature_error(self, x: Array) -> Array:
+        """Estimate of the largest error of F(x) that the Gaussian averages make, shape (*shape)."""
+
+    @abstractmethod
+    def order_parameters(self, x: Array) -> dict[str, Array]:
+        """What is reported, by name: each of ``shape`` (and a last axis mu where it is a vector)."""
+
+    @abstractmethod
+    def free_energy(self, x: Array) -> Array:
+        """Free energy per spin, stationary in x exactly where the map is fixed; nan where it is not defined."""
+
+    @abstractmethod
+    def energy(self, x: Array) -> Array:
+        """Energy per spin at a solution."""
+
+    @abstractmethod
+    def entropy(self, x: Array) -> Array:
+        """Entropy per spin at a solution."""
+
+    @abstractmethod
+    def replicon(self, x: Array) -> Array:
+        """1 - de Almeida-Thouless value; -inf where that diverges."""
+
+    @classmethod
+    @abstractmethod
+    def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:
+        """Name the solution with these order parameters (arrays of one shape)."""
+
+    def branch(self, m: Array, sd: Array) -> tuple[Array, Array]:
+        """(residual, load) on the branch at signal m and field width sd, where the load has a closed form.
+
+        The residual vanishes, falling in sd, on the branch; the load is nan where the branch does not exist.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no branch in closed form")
+
+    def _stack(self, *values: Any) -> Array:
+        return np.stack([np.broadcast_to(np.asarray(v, float), self.shape) for v in values])
+
+    def _no_start(self, name: str) -> ValueError:
+        return ValueError(f"start must be one of {', '.join(self.starts)}, got {name!r}")
