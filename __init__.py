@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.errors import BackendUnavailableError, ConvergenceError, StoreError
+    from .core.errors import BackendUnavailable, ConvergenceError, StoreError
     from .mc.energy import OverlapEnergy
     from .mc.exact import enumerate_states
     from .mc.patterns import examples, patterns
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Anderson": "solvers.anderson",
-    "BackendUnavailableError": "core.errors",
+    "BackendUnavailable": "core.errors",
     "ConvergenceError": "core.errors",
     "CurieWeiss": "theory.curie_weiss",
     "Damped": "solvers.damped",
@@ -52,7 +52,7 @@ _WHERE = {
 }
 _FOLDERS = ("core", "theory", "solvers", "mc", "sweeps", "figures")
 
-__all__ = [  # noqa: PLE0604 - the table above is the one list
+__all__ = [
     *_WHERE,
 ]
 

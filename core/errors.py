@@ -17,7 +17,7 @@ class StoreError(RuntimeError):
     """A sweep store or a checkpoint is damaged, in use, or belongs to another run."""
 
 
-class BackendUnavailable(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
+class BackendUnavailable(RuntimeError):
     """An accelerator was asked for that this machine or this installation lacks."""
 
 

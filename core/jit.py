@@ -34,7 +34,12 @@ def sources_hash(root: Path = _ROOT) -> str:
 
 def cache_home() -> Path | None:
     """Return the first writable of MATTIS_CACHE, XDG_CACHE_HOME, ~/.cache and the temporary folder, or None."""
-    wanted = (os.environ.get("MATTIS_CACHE"), os.environ.get("XDG_CACHE_HOME"), "~/.cache", tempfile.gettempdir())
+    wanted = (
+        os.environ.get("MATTIS_CACHE"),
+        os.environ.get("XDG_CACHE_HOME"),
+        "~/.cache",
+        tempfile.gettempdir(),
+    )
     for base in filter(None, wanted):
         path = Path(base).expanduser() / "mattis"
         try:
@@ -66,14 +71,14 @@ def njit(**options: Any) -> Callable[[F], F]:
     """``numba.njit`` with the cache above; ``options`` are Numba's."""
 
     def wrap(function: F) -> F:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = before or _CACHE or ""
+        config: Any = numba.config
+        before, config.CACHE_DIR = config.CACHE_DIR, config.CACHE_DIR or _CACHE or ""
         try:
             compiled: F = numba.njit(cache=_CACHE is not None, **options)(function)
         except RuntimeError:  # Numba found nowhere to write
             compiled = numba.njit(**options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
         return compiled
 
     return wrap

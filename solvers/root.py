@@ -23,7 +23,6 @@ class Root:
     residual: Array
     converged: NDArray[np.bool_]
     n_steps: NDArray[np.int64]
-    message: str
 
 
 class Solver(Protocol):
@@ -41,12 +40,35 @@ def residual_of(image: Array, x: Array) -> Array:
     return gap.max(axis=0, initial=0.0)
 
 
-def ended(x: Array, residual: Array, tol: float, n_steps: NDArray[np.int64]) -> Root:
-    """Assemble the Root; the message counts the failures and names the worst residual."""
-    converged = residual < tol
-    failed = int((~converged).sum())
-    message = "converged"
-    if failed:
-        worst = float(np.max(np.where(converged, 0.0, np.where(np.isnan(residual), np.inf, residual))))
-        message = f"{failed} of {residual.size} points did not converge (worst residual {worst:.1e}, asked {tol:.1e})"
-    return Root(x, residual, converged, n_steps, message)
+class Advance(Protocol):
+    """The rule of a solver: from y, F(y) and J of the points still going to their next y.
+
+    ``going`` says which of the points of the call before are left, for rules with a memory.
+    """
+
+    def __call__(self, y: Array, image: Array, J: Array, box: Box, going: NDArray[np.bool_]) -> Array:
+        """Return the next y, shape (variables, points left)."""
+        ...
+
+
+def iterate(step: Step, x0: Array, box: Box, advance: Advance, tol: float, max_steps: int) -> Root:
+    """Advance every point of x0 until max|F(x) - x| < tol; points that are done leave the working set.
+
+    A point whose map is not finite, or that has used up max_steps, stays where it is, marked.
+    """
+    points = x0.shape[1]
+    x, residual, n_steps = x0.astype(float), np.full(points, np.inf), np.zeros(points, np.int64)
+    at, y, (low, high) = np.arange(points), x.copy(), box
+    for _ in range(max_steps):
+        image, J = step(y, at)
+        r = residual_of(image, y)
+        residual[at], x[:, at] = r, y
+        n_steps[at] += 1
+        going = (r >= tol) & np.isfinite(r)
+        if not going.all():
+            at, y, image, J = at[going], y[:, going], image[:, going], J[:, :, going]
+            low, high = low[:, going], high[:, going]
+        if at.size == 0:
+            break
+        y = advance(y, image, J, (low, high), going)
+    return Root(x, residual, residual < tol, n_steps)

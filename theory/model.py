@@ -4,15 +4,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.errors import require
-
-Real = ArrayLike
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,15 @@ class Range:
                 ok &= v == np.floor(v)
         require(ok, name, v, str(self))
         return v
+
+
+class Thermodynamics(NamedTuple):
+    """Per spin, at a solution: all four come from one average over the field."""
+
+    free_energy: Array
+    energy: Array
+    entropy: Array
+    replicon: Array
 
 
 def parameter(
@@ -123,6 +130,19 @@ class Model(ABC):
             new._set(name, value[points])
         return new
 
+    def reshaped(self, shape: tuple[int, ...]) -> Self:
+        """A flat model laid out on a grid."""
+        new = copy.copy(self)
+        for name, value in self.parameters().items():
+            new._set(name, value.reshape(shape))
+        return new
+
+    def moved(self, name: str, values: Array) -> Self:
+        """A flat model with other values of one parameter (not checked again: a boundary may be nan)."""
+        new = copy.copy(self)
+        new._set(name, values)
+        return new
+
     @property
     @abstractmethod
     def variables(self) -> tuple[str, ...]:
@@ -149,30 +169,34 @@ class Model(ABC):
         """What is reported, by name: each of ``shape`` (and a last axis mu where it is a vector)."""
 
     @abstractmethod
+    def thermodynamics(self, x: Array) -> Thermodynamics:
+        """Free energy, energy, entropy and replicon at x, each of ``shape``."""
+
     def free_energy(self, x: Array) -> Array:
         """Free energy per spin, stationary in x exactly where the map is fixed; nan where it is not defined."""
+        return self.thermodynamics(x).free_energy
 
-    @abstractmethod
     def energy(self, x: Array) -> Array:
         """Energy per spin at a solution."""
+        return self.thermodynamics(x).energy
 
-    @abstractmethod
     def entropy(self, x: Array) -> Array:
         """Entropy per spin at a solution."""
+        return self.thermodynamics(x).entropy
 
-    @abstractmethod
     def replicon(self, x: Array) -> Array:
         """1 - de Almeida-Thouless value; -inf where that diverges."""
+        return self.thermodynamics(x).replicon
 
     @classmethod
     @abstractmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:
         """Name the solution with these order parameters (arrays of one shape)."""
 
-    def branch(self, m: Array, sd: Array) -> tuple[Array, Array]:
-        """(residual, load) on the branch at signal m and field width sd, where the load has a closed form.
+    def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """(residual, load, x) at signal m and width sd of the noise the load makes, the load in closed form.
 
-        The residual vanishes, falling in sd, on the branch; the load is nan where the branch does not exist.
+        On the branch the residual vanishes; it falls in sd. The load is nan where it has no physical value.
         """
         raise NotImplementedError(f"{type(self).__name__} has no branch in closed form")
 

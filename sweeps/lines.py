@@ -1,0 +1,353 @@
+r"""Boundaries in the (load, T) plane: spinodals, first-order transitions, de Almeida-Thouless lines.
+
+The retrieval branch is not followed: at fixed T it is known explicitly. Choose the signal m; the noise width
+sd is the one root of E tanh((m + sd z)/T) = m; q and the load follow in closed form. load(m) is smooth and
+single-valued, and its maximum, where the stability vanishes, is the spinodal.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import elementwise
+
+from ..core.backend import Array
+from ..solvers.newton import Newton
+from ..solvers.root import Root, residual_of
+from ..solvers.stability import stability
+from ..theory.model import Model
+from .solve import Solution, describe, fixed_points, shaped
+
+Index = NDArray[np.intp]
+Zero = Callable[[Array, Index], Array]
+
+_FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
+_SCAN = 33
+_SOLVER = Newton()
+_TOL = 1e-10
+_ALIGNED = 1e-3
+_TOLERANCES = {"xatol": 0.0, "xrtol": 1e-15, "fatol": 0.0, "frtol": 0.0}
+
+
+def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval", **const: Any) -> Solution:
+    r"""Where a solution ceases to exist: the fold of the retrieval branch, or a continuous onset.
+
+    A fold is the maximum of the load along the branch, found where the least eigenvalue of 1 - map' vanishes on
+    it. A solution that leaves the paramagnet continuously (``Model.continuous``) begins where the paramagnet
+    turns unstable; T_g of the Hopfield network is ``spinodal(Hopfield, along="T", of="spin_glass", alpha=...)``.
+
+    Parameters
+    ----------
+    Model : type
+        A model class, such as ``mattis.Hopfield``.
+    along : str
+        The parameter searched: the model's load or ``"T"``.
+    of : str
+        The solution, one of ``Model.starts``.
+    **const
+        The other parameters by name, scalars or arrays that broadcast.
+
+    Returns
+    -------
+    Solution
+        The solution at the boundary, of the shape of ``const``; the parameter searched is one of its fields.
+        nan where there is no boundary; the largest value where there are several.
+
+    Raises
+    ------
+    ValueError
+        If ``along`` or ``of`` is unknown, or a parameter is outside its range.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> fold = spinodal(mt.Hopfield, T=0.0)
+    >>> round(float(fold.alpha), 12), round(float(fold.m), 10)
+    (0.137905566495, 0.9674171157)
+    """
+    family = _Family(Model, along, const)
+    family.check(of)
+    if of in Model.continuous:
+        return family.solution(*_onset(family))
+    if of == "paramagnet" or Model.load is None:
+        raise ValueError(f"of must be a solution of {Model.__name__} that ends at a spinodal, got {of!r}")
+    if along == Model.load:
+        return family.solution(*_fold(family.base))
+    return family.solution(*_fold_temperature(family))
+
+
+def transition(Model: type[Model], *, between: tuple[str, str], along: str = "alpha", **const: Any) -> Solution:
+    r"""Where two solutions have the same free energy, or merge.
+
+    Both are solved at every trial value inside the range where the retrieval solution exists. Of a continuous
+    pair (a solution of ``Model.continuous`` and the paramagnet) it is the onset, where they merge.
+
+    Parameters
+    ----------
+    Model, along, **const
+        As in :func:`spinodal`.
+    between : (str, str)
+        Two of ``Model.starts``.
+
+    Returns
+    -------
+    Solution
+        The first of the pair at the boundary. nan where there is none; the largest where there are several.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a parameter is outside its range.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> line = transition(mt.Hopfield, between=("retrieval", "spin_glass"), T=0.5)
+    >>> round(float(line.alpha), 8)
+    0.02807626
+    """
+    family = _Family(Model, along, const)
+    for name in between:
+        family.check(name)
+    if between[0] == between[1]:
+        raise ValueError(f"between must name two different solutions, got {between[0]!r} twice")
+    for a, b in (between, between[::-1]):
+        if a in Model.continuous and b == "paramagnet":
+            return family.solution(*_onset(family))
+
+    def gap(value: Array, i: Index) -> Array:
+        model = family.at(value, i)
+        here = [_state(model, name) for name in between]
+        sign = 1.0 if between[1] in (*Model.continuous, "paramagnet") else -1.0
+        return sign * (here[0]["free_energy"] - here[1]["free_energy"])
+
+    end = _end(family)
+    found = _largest_zero(gap, np.zeros(end.shape), end, rising=True)
+    return family.solution(found, family.reached(found, between[0]))
+
+
+def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **const: Any) -> Solution:
+    r"""The de Almeida-Thouless line: where the replicon of a replica-symmetric solution vanishes.
+
+    Parameters
+    ----------
+    Model, along, of, **const
+        As in :func:`spinodal`.
+
+    Returns
+    -------
+    Solution
+        The solution at the line. nan where there is none; the largest value where there are several.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or a parameter is outside its range.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> line = at_line(mt.Hopfield, along="T", alpha=[0.10, 0.13])
+    >>> line.T.round(6).tolist()
+    [0.00145, 0.009473]
+    """
+    family = _Family(Model, along, const)
+    family.check(of)
+
+    def replicon(value: Array, i: Index) -> Array:
+        return _state(family.at(value, i), of)["replicon"]
+
+    rising = along == "T"
+    onset, merged = np.full(family.size, np.nan), np.full((1, family.size), np.nan)
+    if of in Model.continuous:
+        onset, merged = _onset(family)  # at q = 0 the replicon is the paramagnet's own least eigenvalue
+        end = np.where(np.isnan(onset), _beyond(replicon, family.size, 1.0 if rising else -1.0), np.nan)
+    else:
+        end = _end(family)
+    low = 1e-30 * end if rising else np.zeros(end.shape)
+    value = _largest_zero(replicon, low, end, rising=rising)
+    x = family.reached(value, of)
+    return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))
+
+
+class _Family:
+    """A model class with one parameter free: the constants laid out along one axis of points."""
+
+    def __init__(self, cls: type[Model], along: str, const: dict[str, Any]) -> None:
+        known = [n for n in (cls.load, "T") if n is not None]
+        if along not in known:
+            raise ValueError(f"along must be one of {', '.join(known)} for {cls.__name__}, got {along!r}")
+        if along in const:
+            raise ValueError(f"{along} is the parameter searched (along={along!r}) and cannot be given as well")
+        self.cls, self.along = cls, along
+        model = cls(**{along: 0.0}, **const)
+        self.shape, self.base = model.shape, model.flat()
+        self.size = int(np.prod(self.shape))
+
+    def check(self, name: str) -> None:
+        if name not in self.cls.starts:
+            raise ValueError(f"{self.cls.__name__} has solutions {', '.join(self.cls.starts)}, got {name!r}")
+
+    def at(self, value: Array, i: Index | None = None) -> Model:
+        base = self.base if i is None else self.base.at(i)
+        return base.moved(self.along, value)
+
+    def solution(self, value: Array, x: Array) -> Solution:
+        """The solution x at the boundary; nan where the boundary is."""
+        lost = np.isnan(value) | np.isnan(x).any(axis=0)
+        model = self.at(np.where(lost, 0.0, value))
+        x = np.where(lost, model.start("paramagnet"), x)
+        residual = residual_of(model.self_consistency(x)[0], x)
+        root = Root(x, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
+        found = describe(model, root)
+        for name, v in found.items():
+            if v.dtype.kind == "f":
+                found[name] = np.where(lost.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)
+        found["label"] = np.where(lost, "none", model.label(found))
+        named = self.at(np.where(lost, np.nan, value))
+        return Solution(named.reshaped(self.shape), shaped(found, self.shape))
+
+    def reached(self, value: Array, start: str) -> Array:
+        """The variables reached from a start."""
+        return fixed_points(self.at(np.nan_to_num(value)), start, _SOLVER).x
+
+
+def _state(model: Model, start: str) -> dict[str, NDArray[Any]]:
+    return describe(model, fixed_points(model, start, _SOLVER))
+
+
+def _end(family: _Family) -> Array:
+    """The largest value of the free parameter at which the retrieval solution exists, a little inside."""
+    if family.along == "T":
+        return _fold_temperature(family)[0] * (1 - 1e-9)
+    return _fold(family.base)[0] * (1 - 1e-9)
+
+
+def _width(model: Model, m: Array) -> Array:
+    """The noise width of the branch at signal m: the one root of the residual."""
+
+    def residual(sd: Array, i: Index) -> Array:
+        return model.at(i).branch(m[i], sd)[0]
+
+    points = np.arange(m.size)
+    high = np.ones(m.size)
+    for _ in range(60):
+        short = residual(high, points) > 0
+        if not short.any():
+            break
+        high = np.where(short, 2 * high, high)
+    return _root(residual, np.zeros(m.size), high, points)
+
+
+def _on_branch(model: Model, m: Array) -> tuple[Array, Array, Array]:
+    """(load, stability, x) of the branch at signal m; stability -1 where the branch has no load."""
+    assert model.load is not None
+    _, load, x = model.branch(m, _width(model, m))
+    inside = np.isfinite(load)
+    J = model.moved(model.load, np.where(inside, load, 0.0)).self_consistency(x)[1]
+    return load, np.where(inside, stability(J), -1.0), x
+
+
+def _fold(model: Model) -> tuple[Array, Array]:
+    """(load, x) at the largest load of the retrieval branch, for a flat model at load 0; nan where none."""
+    top = fixed_points(model, model.starts[0], _SOLVER).x[0]
+    points = np.flatnonzero(top > _ALIGNED)
+    load, x = np.full(top.shape, np.nan), np.full((len(model.variables), top.size), np.nan)
+    if points.size == 0:
+        return load, x
+    u = _FRACTIONS[:, None]
+    every = np.broadcast_to(points, (u.size, points.size)).ravel()
+    loads = _on_branch(model.at(every), (top[points] * (1 - u)).ravel())[0].reshape(u.size, -1)
+    best = np.clip(np.nanargmax(np.where(np.isnan(loads), -1.0, loads), axis=0), 1, u.size - 2)
+
+    def rigidity(fraction: Array, i: Index) -> Array:
+        return _on_branch(model.at(i), top[i] * (1 - fraction))[1]
+
+    fraction = _root(rigidity, _FRACTIONS[best - 1], _FRACTIONS[best + 1], points)
+    points, fraction = points[np.isfinite(fraction)], fraction[np.isfinite(fraction)]
+    load[points], _, x[:, points] = _on_branch(model.at(points), top[points] * (1 - fraction))
+    return load, x
+
+
+def _fold_temperature(family: _Family) -> tuple[Array, Array]:
+    """(T, x) at the largest T where the load given is a spinodal load.
+
+    At load 0 the branch may end continuously, where the paramagnet of that load turns unstable.
+    """
+    name = str(family.cls.load)
+    load = family.base.parameters()[name]
+
+    def unloaded(T: Array, i: Index) -> Model:
+        return family.at(T, i).moved(name, np.zeros(T.size))
+
+    def spare(T: Array, i: Index) -> Array:
+        fold = _fold(unloaded(T, i))[0]
+        return np.where(np.isnan(fold), -1.0, fold) - load[i]
+
+    onset, merged = _onset(family)
+    continuous = (load == 0) & np.isfinite(onset)
+    end = np.where(continuous, np.nan, _beyond(spare, family.size, -1.0))
+    T = _largest_zero(spare, np.zeros(family.size), end, rising=False)
+    x = _fold(unloaded(np.nan_to_num(T), np.arange(family.size)))[1]
+    return np.where(continuous, onset, T), np.where(continuous, merged, x)
+
+
+def _onset(family: _Family) -> tuple[Array, Array]:
+    """(value, x) where the paramagnet turns unstable; nan where it is no solution, or never turns."""
+
+    def order(value: Array, i: Index) -> Array:
+        model = family.at(value, i)
+        x = model.start("paramagnet")
+        image, J = model.self_consistency(x)
+        least = np.where(np.isnan(model.free_energy(x)), -1.0, stability(J))
+        return np.where(residual_of(image, x) < _TOL, least, np.nan)
+
+    hot = family.along == "T"
+    end = _beyond(order, family.size, 1.0 if hot else -1.0)
+    value = _largest_zero(order, np.zeros(family.size), end, rising=hot)
+    return value, family.at(np.where(np.isnan(value), 1.0, value)).start("paramagnet")
+
+
+def _beyond(g: Zero, size: int, sign: float) -> Array:
+    """A value beyond the last zero: doubled from 1 until g has its final sign; nan where it never has."""
+    points, end = np.arange(size), np.ones(size)
+    for _ in range(40):
+        short = ~(sign * g(end, points) > 0)
+        if not short.any():
+            return end
+        end = np.where(short, 2 * end, end)
+    return np.where(short, np.nan, end)
+
+
+def _largest_zero(g: Zero, low: Array, high: Array, *, rising: bool) -> Array:
+    """The largest zero of g in (low, high) where it rises (or falls), from a scan of 33 values; nan if none.
+
+    The scan is geometric where low > 0, else linear.
+    """
+    found = np.full(high.shape, np.nan)
+    points = np.flatnonzero(np.isfinite(high))
+    if points.size == 0:
+        return found
+    low, high = low[points], high[points]
+    step = np.linspace(0.0, 1.0, _SCAN)[:, None]
+    geometric = low > 0
+    ratio = np.where(geometric, high / np.where(geometric, low, 1.0), 1.0)
+    grid = np.where(geometric, low * ratio**step, low + (high - low) * step)
+    every = np.broadcast_to(points, grid.shape).ravel()
+    sign = 1.0 if rising else -1.0
+    values = sign * g(grid.ravel(), every).reshape(grid.shape)
+    crossing = (values[1:] > 0) & (values[:-1] <= 0)
+    has = crossing.any(axis=0)
+    last = _SCAN - 2 - np.argmax(crossing[::-1], axis=0)
+    columns = np.flatnonzero(has)
+    bracket = grid[last[columns], columns], grid[last[columns] + 1, columns]
+    found[points[columns]] = _root(g, *bracket, points[columns])
+    return found
+
+
+def _root(g: Zero, low: Array, high: Array, points: Index) -> Array:
+    """The zero of g(value, point) in a bracket per point (Chandrupatla's method); nan where there is none."""
+    find: Any = elementwise.find_root
+    found = find(lambda v, i: g(v, i.astype(np.intp)), (low, high), args=(points,), tolerances=_TOLERANCES)
+    return np.where(found.success, found.x, np.nan)

@@ -1,0 +1,55 @@
+"""Which solution rules at every point of a sweep."""
+
+from importlib import import_module
+
+import numpy as np
+import xarray as xr
+
+from ..theory.model import Model
+
+
+def classify(ds: xr.Dataset) -> xr.Dataset:
+    """Name the solution each start ended on, and the phase: the stable one of lowest free energy.
+
+    Stable means ``stability`` > 0, the least real part of the spectrum of 1 - map' within the ansatz. A
+    solution without a free energy (D <= 0) is never a phase; the replicon does not decide.
+
+    Parameters
+    ----------
+    ds : xr.Dataset
+        As :func:`mattis.sweep` returns it, dims (start, *over).
+
+    Returns
+    -------
+    xr.Dataset
+        The same with ``label`` (start, *over), ``"unconverged"`` where the iteration failed, and ``phase``
+        (*over), ``"none"`` where no start gave a stable solution.
+
+    Raises
+    ------
+    ValueError
+        If the dataset does not say which model it holds.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> ds = mt.sweep(mt.Hopfield, over={"alpha": [0.02, 0.08], "T": [0.3, 1.5]})
+    >>> mt.classify(ds).phase.values.tolist()
+    [['retrieval', 'paramagnet'], ['spin_glass', 'paramagnet']]
+    """
+    model = _model(ds)
+    label = np.where(ds.converged, model.label({str(k): v.values for k, v in ds.data_vars.items()}), "unconverged")
+    f = ds.free_energy.where(ds.converged & (ds.stability > 0)).fillna(np.inf)
+    best = f.argmin("start")
+    labels = xr.DataArray(label, dims=f.dims, attrs={"long_name": "solution reached"})
+    phase = labels.isel(start=best).where(np.isfinite(f.min("start")), "none")
+    phase.attrs["long_name"] = "stable solution of lowest free energy"
+    return ds.assign(label=labels, phase=phase.drop_vars("start", errors="ignore"))
+
+
+def _model(ds: xr.Dataset) -> type[Model]:
+    module, _, name = str(ds.attrs.get("model", "")).partition(":")
+    if not name:
+        raise ValueError(f"ds must be a dataset of mattis.sweep, with the attribute 'model', got {dict(ds.attrs)!r}")
+    found: type[Model] = getattr(import_module(module), name)
+    return found

@@ -1,0 +1,128 @@
+"""One call: a model, a start, a solver. The only place where a model meets a solver."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.backend import Array
+from ..core.errors import ConvergenceError
+from ..solvers.newton import Newton
+from ..solvers.root import Root, Solver
+from ..solvers.stability import stability
+from ..theory.model import Model
+
+default_solver = Newton(tol=1e-10)
+"""Of sweeps; a single call asks for 1e-12."""
+
+
+@dataclass(frozen=True, repr=False)
+class Solution:
+    """Solutions of a model, each quantity by name and of the model's shape.
+
+    The order parameters and the parameters of the model (``solution.m``, ``solution.alpha``), and
+    ``free_energy``, ``energy``, ``entropy``, ``residual``, ``converged``, ``n_steps``, ``quadrature_error``
+    (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``replicon``
+    and ``label`` (the name of the solution, which need not be the start's).
+    """
+
+    model: Model
+    values: Mapping[str, NDArray[Any]]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("model", "values"):
+            raise AttributeError(name)
+        if name in self.values:
+            return self.values[name][()]
+        if name in self.model.parameters():
+            return np.broadcast_to(self.model.parameters()[name], self.model.shape)[()]
+        known = ", ".join([*self.values, *self.model.parameters()])
+        raise AttributeError(f"a solution of {type(self.model).__name__} has no {name!r}; it has {known}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.values, *self.model.parameters()})
+
+    def __repr__(self) -> str:
+        shown = {**self.model.parameters(), **self.values}
+        lines = [f"  {k} = {np.array2string(np.asarray(v), threshold=6)}" for k, v in shown.items()]
+        return f"Solution of {type(self.model).__name__}, shape {self.model.shape}\n" + "\n".join(lines)
+
+
+def describe(model: Model, root: Root) -> dict[str, NDArray[Any]]:
+    """All reported quantities of a flat model at the points a solver ended on."""
+    x = root.x
+    _, J = model.self_consistency(x)
+    found: dict[str, NDArray[Any]] = dict(model.order_parameters(x))
+    found.update(model.thermodynamics(x)._asdict())
+    found["quadrature_error"], found["stability"] = model.quadrature_error(x), stability(J)
+    found["residual"], found["converged"], found["n_steps"] = root.residual, root.converged, root.n_steps
+    return found
+
+
+def fixed_points(model: Model, start: str, solver: Solver) -> Root:
+    """Run the solver over the points of a flat model."""
+    return solver(lambda x, at: model.at(at).self_consistency(x), model.start(start), model.box())
+
+
+def shaped(values: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:
+    """Lay the points of each quantity out on a grid."""
+    return {k: np.reshape(v, (*shape, *np.shape(v)[1:])) for k, v in values.items()}
+
+
+def evaluate(model: Model, start: str, solver: Solver) -> dict[str, NDArray[Any]]:
+    """All reported quantities of one start, each of the model's shape; failures are marked, not raised."""
+    flat = model.flat()
+    return shaped(describe(flat, fixed_points(flat, start, solver)), model.shape)
+
+
+def solve(model: Model, start: str | None = None, solver: Solver | None = None) -> Solution:
+    r"""Solve the self-consistency equations x = F(x) of a model from one start.
+
+    Parameters
+    ----------
+    model : Model
+        Its parameters may be arrays; every point is solved.
+    start : str, optional
+        One of ``model.starts``; the first if not given. Only where iteration begins: see ``label`` for where it
+        ended.
+    solver : Solver, optional
+        Default ``Newton()``, to a residual of 1e-12.
+
+    Returns
+    -------
+    Solution
+        Every quantity of the model's shape.
+
+    Raises
+    ------
+    ConvergenceError
+        If any point failed; its ``solution`` holds all points. In a sweep failures are data instead.
+    ValueError
+        If the start is unknown.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> point = solve(mt.Hopfield(alpha=0.05, T=0.5))
+    >>> round(float(point.m), 10), round(float(point.q), 10), str(point.label)
+    (0.9041060753, 0.833357964, 'retrieval')
+    """
+    name = model.starts[0] if start is None else start
+    values = evaluate(model, name, Newton() if solver is None else solver)
+    values["label"] = np.asarray(model.label(values))
+    solution = Solution(model, values)
+    failed = ~values["converged"]
+    if failed.any():
+        raise ConvergenceError(_why(model, name, values["residual"], failed), solution)
+    return solution
+
+
+def _why(model: Model, start: str, residual: Array, failed: NDArray[np.bool_]) -> str:
+    first = np.unravel_index(int(np.argmax(failed)), failed.shape)
+    point = ", ".join(f"{k}={np.broadcast_to(v, model.shape)[first]:g}" for k, v in model.parameters().items())
+    return (
+        f"{type(model).__name__} did not converge from start {start!r} at {int(failed.sum())} of {failed.size} "
+        f"points, first at {point} with residual {residual[first]:.1e}"
+    )

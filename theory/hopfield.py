@@ -1,0 +1,239 @@
+r"""The Hopfield network near saturation, replica symmetric, from patterns or from noisy examples of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.backend import Array
+from ..core.quadrature import FieldAverages, field, field_error
+from .dataset import PROTOCOLS, resolve
+from .model import Model, Thermodynamics, parameter
+from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
+
+
+class SoftMode(NamedTuple):
+    """Unretrieved overlaps of one kind, a Gaussian mode: how many per pattern, and its coupling."""
+
+    number: Array
+    coupling: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hopfield(Model):
+    r"""Hebbian network of N spins and K = alpha N patterns, :math:`H = -\frac{1}{2N}\sum_\mu\sum_{i\ne j}
+    \xi_i^\mu\xi_j^\mu\sigma_i\sigma_j`, replica symmetric.
+
+    With C = (1 - q)/T, D = 1 - C > 0 and the field :math:`h = (m + \sqrt{\alpha r}\,z)/T`:
+
+    .. math::
+        m = \mathrm{E}\tanh h, \quad q = \mathrm{E}\tanh^2 h, \quad r = \frac{q}{D^2}, \qquad
+        f = \frac{m^2}{2} + \frac{\alpha}{2}\Bigl[1 + T\ln D - \frac{q}{D} + rC\Bigr] - T\,\mathrm{E}\ln 2\cosh h
+
+    Learning from M examples of quality r, :math:`\eta = \chi\xi` with P(chi = 1) = (1 + r)/2, replaces m in the
+    field by the example overlap n = (m + rho n C)/(1 + rho) and adds rho n^2 to its variance (Gaussian law of
+    the mean example); unsupervised learning (each example stored by itself) adds M - 1 soft modes per pattern
+    of coupling kappa = rho/(1 + rho) to the noise: r = q/D^2 + (M - 1) kappa^2 q/(1 - kappa C)^2.
+
+    Parameters
+    ----------
+    alpha : array_like, shape (*grid)
+        Load K/N, >= 0.
+    T : array_like, shape (*grid)
+        Temperature, >= 0, in units of J; T = 0 is the exact limit.
+    protocol : {"storing", "supervised", "unsupervised"}
+        Patterns themselves, class means of examples, or single examples.
+    rho : array_like, optional
+        Dataset entropy (1 - r^2)/(M r^2), >= 0 (supervised; with (r, M) only if they agree).
+    r : array_like, optional
+        Quality of an example, in (0, 1]. The noise overlap is reported as ``r_noise``.
+    M : array_like, optional
+        Examples per pattern, an integer >= 1 (needed with r where unsupervised).
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range, protocol is unknown, or the dataset is given twice and differs.
+
+    Notes
+    -----
+    The diagonal is out of H and of f (for examples: alpha/2 supervised, alpha/(2R) unsupervised,
+    R = r^2 (1 + rho)); Amit, Gutfreund and Sompolinsky write r for ``r_noise``. f is nan where D <= 0.
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> point = mt.solve(mt.Hopfield(alpha=0.05, T=0.2))
+    >>> round(float(point.m), 10), round(float(point.free_energy), 10)
+    (0.9988777631, -0.500111165)
+    """
+
+    alpha: Any = parameter(0.0)
+    T: Any = parameter(0.0)
+    protocol: str = "storing"
+    rho: Any = parameter(0.0, default=None)
+    r: Any = parameter(0.0, 1.0, open_low=True, default=None)
+    M: Any = parameter(1.0, integer=True, default=None)
+
+    starts: ClassVar[tuple[str, ...]] = ("retrieval", "spin_glass", "paramagnet")
+    continuous: ClassVar[tuple[str, ...]] = ("spin_glass",)
+    load: ClassVar[str | None] = "alpha"
+    symbols: ClassVar[Mapping[str, str]] = {
+        "alpha": r"\alpha",
+        "T": "T",
+        "rho": r"\rho",
+        "r": "r",
+        "M": "M",
+        "m": "m",
+        "n": "n",
+        "q": "q",
+        "r_noise": r"r",
+    }
+    reference: ClassVar[str] = "Amit, Gutfreund, Sompolinsky, Ann. Phys. 173 (1987) 30"
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
+        super().__post_init__()
+        self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
+        self._check_shapes()
+
+    @property
+    def order(self) -> tuple[str, ...]:  # type: ignore[override]
+        """m and q; with examples also n."""
+        return ("m", "q") if self.protocol == "storing" else ("m", "n", "q")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The signal in the field (m, or n with examples) and C = (1 - q)/T."""
+        return ("m" if self.protocol == "storing" else "n", "C")
+
+    def start(self, name: str) -> Array:
+        """Aligned with the pattern; frozen without alignment; neither."""
+        if name not in self.starts:
+            raise self._no_start(name)
+        if name == "retrieval":
+            return self._stack(1 / (1 + self.rho), 0.0)
+        if name == "spin_glass":
+            return self._stack(0.0, 0.0)
+        with np.errstate(divide="ignore"):
+            return self._stack(0.0, 1 / np.asarray(self.T))
+
+    def box(self) -> tuple[Array, Array]:
+        """|n| <= 1 (it cannot exceed the largest mean example), 0 <= C < 1 and C <= 1/T."""
+        with np.errstate(divide="ignore"):
+            top = np.minimum(1 - 1e-9, 1 / np.asarray(self.T))
+        return self._stack(-1.0, 0.0), self._stack(1.0, top)
+
+    def _modes(self) -> tuple[SoftMode, ...]:
+        one = np.ones(())
+        if self.protocol != "unsupervised":
+            return (SoftMode(one, one),)
+        return SoftMode(one, one), SoftMode(self.M - 1, self.rho / (1 + self.rho))
+
+    def _noise(self, C: Array) -> tuple[Array, Array, Array]:
+        """(q, r, dr/dC) of the noise r = sum over soft modes."""
+        T = np.asarray(self.T)
+        q, r, dr = overlap(C, T), np.zeros(()), np.zeros(())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for number, k in self._modes():
+                gain = number * k**2 / (1 - k * C) ** 2
+                r = r + np.where(q > 0, gain * q, 0.0)
+                dr = dr + gain * (2 * k * q / (1 - k * C) - T)
+        return q, r, dr
+
+    def _variance(self, x: Array) -> Array:
+        return self.alpha * self._noise(x[1])[1] + self.rho * x[0] ** 2
+
+    def _field(self, x: Array) -> FieldAverages:
+        return field(x[0], np.sqrt(self._variance(x)), self.T)
+
+    def self_consistency(self, x: Array) -> tuple[Array, Array]:
+        """(n, C) -> ([m + rho n C']/(1 + rho), C') with m = E tanh, C' = E sech^2/T; chained through sd^2."""
+        n, C = x
+        _, r, dr = self._noise(C)
+        f = field(n, np.sqrt(self.alpha * r + self.rho * n**2), self.T)
+        with np.errstate(invalid="ignore"):
+            by_n, by_C = 2 * self.rho * n, self.alpha * dr
+            C_n = f.C_mean + f.C_var * by_n
+            C_C = np.where(by_C == 0, 0.0, f.C_var * by_C)
+            m_n = f.C + 0.5 * f.C_mean * by_n
+            m_C = np.where(f.C_mean == 0, 0.0, 0.5 * f.C_mean * by_C)
+            share = 1 + self.rho
+            drag = np.where(n == 0, 0.0, self.rho * n * f.C)
+            image = np.stack([(f.tanh + drag) / share, f.C])
+            n_n = (m_n + self.rho * (f.C + n * C_n)) / share
+            n_C = (m_C + self.rho * n * C_C) / share
+        return image, np.stack([np.stack([n_n, n_C]), np.stack([C_n, C_C])])
+
+    def quadrature_error(self, x: Array) -> Array:
+        """The larger of the errors of m and C."""
+        e = field_error(x[0], np.sqrt(self._variance(x)), self.T)
+        return np.maximum(e.tanh, e.C)
+
+    def order_parameters(self, x: Array) -> dict[str, Array]:
+        """Mattis overlap m, example overlap n (with examples), overlap q, noise overlap r_noise."""
+        q, r, _ = self._noise(x[1])
+        found = {"m": x[0], "q": q, "r_noise": r}
+        if self.protocol != "storing":
+            found = {"m": self._field(x).tanh, "n": x[0], "q": q, "r_noise": r}
+        return found
+
+    def _glass(self, C: Array) -> tuple[Array, Array, Array]:
+        """alpha/2 times: the glass terms of f, of u and of s, without diagonal; nan where D <= 0."""
+        T = np.asarray(self.T)
+        q, r, _ = self._noise(C)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f, u, s = r * C, -r * C, np.zeros(())
+            for number, k in self._modes():
+                D = np.where(1 - k * C > 0, 1 - k * C, np.nan)
+                f = f + number * (T * np.log(D) - k * q / D)
+                u = u - number * k / D
+                s = s - number * (np.log(D) + k * C / D)
+        half = 0.5 * np.asarray(self.alpha)
+        return half * f, half * u, half * s
+
+    def _diagonal(self) -> Array:
+        if self.protocol != "unsupervised":
+            return 0.5 * np.asarray(self.alpha)
+        return 0.5 * np.asarray(self.alpha) / (self.r**2 * (1 + self.rho))
+
+    def thermodynamics(self, x: Array) -> Thermodynamics:
+        """With (1 + rho) n^2 for m^2 and sums over soft modes (k = coupling, D = 1 - k C); nan where D <= 0.
+
+        f as in the class docstring; u = -(1 + rho) n^2/2 + (alpha/2)[diagonal - sum k/D - r C];
+        s = E[ln 2cosh h - h tanh h] - (alpha/2) sum [ln D + k C/D];
+        replicon = 1 - alpha (E sech^4/T^2) sum k^2/D^2.
+        """
+        n, C = x
+        f = self._field(x)
+        glass_f, glass_u, glass_s = self._glass(C)
+        signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gain = sum((number * k**2 / (1 - k * C) ** 2 for number, k in self._modes()), np.zeros(()))
+            unstable = np.where(np.asarray(self.alpha) > 0, self.alpha * gain * f.sech4, 0.0)
+        return Thermodynamics(
+            signal + glass_f + diagonal - f.log2cosh,
+            -signal + glass_u + diagonal,
+            f.entropy + glass_s,
+            1 - unstable,
+        )
+
+    def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
+        """(residual, alpha, x) at signal m (n with examples) and noise sd = sqrt(alpha r).
+
+        alpha = sd^2/r, r the noise overlap at C = E sech^2/T; nan where D <= 0.
+        """
+        f = field(m, np.sqrt(sd**2 + self.rho * m**2), self.T)
+        _, r, _ = self._noise(f.C)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            alpha = np.where(f.C < 1, sd**2 / r, np.nan)
+        return f.tanh + self.rho * m * f.C - (1 + self.rho) * m, alpha, np.stack([m, f.C])
+
+    @classmethod
+    def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:
+        """Retrieval where |m| > 1e-3, else spin glass where q > 1e-4, else paramagnet."""
+        frozen = np.where(np.asarray(order["q"]) > GLASS_ABOVE, "spin_glass", "paramagnet")
+        return np.where(abs(np.asarray(order["m"])) > MATTIS_ABOVE, "retrieval", frozen)
