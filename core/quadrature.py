@@ -29,6 +29,8 @@ _HALF = 95
 _NARROW = 0.5
 _VERY_NARROW = 0.28
 _CUT = 8.7
+_VANISHING = 37.0
+_FROZEN = 1e-100
 _ZMAX = 9.5
 
 _Rule = tuple[Array, Array, Array, Array]
@@ -102,13 +104,12 @@ def _hermite(a: float, b: float, rule: Array) -> _Seven:
 
 
 @njit()
-def _weights(a: float, b: float, start: float, low: int, high: int, buffer: Array) -> int:
+def _weights(a: float, b: float, start: float, low: int, mid: int, high: int, buffer: Array) -> int:
     """Gaussian weights of nodes low..high by recurrence, outward from the node nearest a on both sides at once.
 
     Returns where in the buffer node 0 would be.
     """
     zero = buffer.size // 3
-    mid = min(max(round((a - start) / _STEP), low), high)
     dz = _STEP / b
     z = (start + mid * _STEP - a) / b
     up = down = math.exp(-0.5 * z * z) / b
@@ -151,9 +152,12 @@ def _trapezoid(a: float, b: float, start: float, table: Array, buffer: Array) ->
     t = math.erf(y)
     smooth = a * t + S * math.sqrt(2 / math.pi) * math.exp(-y * y)
     cut = max(_CUT * b, abs(a) + 1)  # the kink stays inside, however rare
-    low = max(0, math.ceil((a - cut - start) / _STEP))
-    high = min(table.shape[1] - 1, math.floor((a + cut - start) / _STEP))
-    zero = _weights(a, b, start, low, high, buffer)
+    low = math.ceil(max((a - cut - start) / _STEP, 0.0))
+    high = math.floor(min((a + cut - start) / _STEP, table.shape[1] - 1.0))
+    mid = round(min(max((a - start) / _STEP, low), high))
+    if abs(start + mid * _STEP - a) > _VANISHING * b:
+        return t, 0.0, 0.0, 0.0, 0.0, smooth, 0.0
+    zero = _weights(a, b, start, low, mid, high, buffer)
     bracket, c, hc, hhc, s4, lc, s = _dots(buffer, table, low, high, zero)
     zc = (hc - a * c) / b
     zzc = (hhc - 2 * a * hc + a * a * c) / (b * b)
@@ -188,7 +192,7 @@ def _fill(mean: Array, sd: Array, T: Array, nodes: Array, table: Array, wide: Ar
         if not (math.isfinite(mean[i]) and math.isfinite(sd[i])):
             out[:, i] = math.nan
             continue
-        if T[i] == 0.0:
+        if T[i] == 0.0 or T[i] < _FROZEN * max(abs(mean[i]), sd[i]):
             row = _frozen(mean[i], sd[i])
             scale = 1.0
         else:
