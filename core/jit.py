@@ -23,10 +23,10 @@ _KEEP_SECONDS = 30 * 24 * 3600
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def sources_hash(root: Path = _ROOT) -> str:
+def sources_hash(root: Path = _ROOT, packages: tuple[str, ...] = PACKAGES) -> str:
     """Twelve hex digits over the ``*.py`` of the listed packages (never of the whole root: it holds .venv)."""
     digest = hashlib.sha256()
-    for package in PACKAGES:
+    for package in packages:
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -23,7 +23,8 @@ Index = NDArray[np.intp]
 Zero = Callable[[Array, Index], Array]
 
 _FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
-_SCAN = 33
+_SCAN = np.linspace(0.0, 1.0, 33)
+_SCAN_LOW = np.union1d(_SCAN[1:], np.geomspace(1e-30, _SCAN[1], 33))
 _SOLVER = Newton()
 _TOL = 1e-10
 _ALIGNED = 1e-3
@@ -118,12 +119,11 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
 
     def gap(value: Array, i: Index) -> Array:
         model = family.at(value, i)
-        here = [_state(model, name) for name in between]
-        sign = 1.0 if between[1] in (*Model.continuous, "paramagnet") else -1.0
-        return sign * (here[0]["free_energy"] - here[1]["free_energy"])
+        first, second = (_of(model, name, "free_energy") for name in between)
+        return first - second if between[0] == Model.starts[0] else second - first
 
     end = _end(family)
-    found = _largest_zero(gap, np.zeros(end.shape), end, rising=True)
+    found = _largest_zero(gap, end, rising=True)
     return family.solution(found, family.reached(found, between[0]))
 
 
@@ -156,7 +156,7 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
     family.check(of)
 
     def replicon(value: Array, i: Index) -> Array:
-        return _state(family.at(value, i), of)["replicon"]
+        return _of(family.at(value, i), of, "replicon")
 
     rising = along == "T"
     onset, merged = np.full(family.size, np.nan), np.full((1, family.size), np.nan)
@@ -165,8 +165,7 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
         end = np.where(np.isnan(onset), _beyond(replicon, family.size, 1.0 if rising else -1.0), np.nan)
     else:
         end = _end(family)
-    low = 1e-30 * end if rising else np.zeros(end.shape)
-    value = _largest_zero(replicon, low, end, rising=rising)
+    value = _largest_zero(replicon, end, rising=rising, scan=_SCAN_LOW)  # T_AT falls as exp(-1/(2 alpha))
     x = family.reached(value, of)
     return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))
 
@@ -213,8 +212,11 @@ class _Family:
         return fixed_points(self.at(np.nan_to_num(value)), start, _SOLVER).x
 
 
-def _state(model: Model, start: str) -> dict[str, NDArray[Any]]:
-    return describe(model, fixed_points(model, start, _SOLVER))
+def _of(model: Model, solution: str, quantity: str) -> Array:
+    """A quantity of a solution; nan where its start ends on another one (a continuous one may merge)."""
+    found = describe(model, fixed_points(model, solution, _SOLVER))
+    ended_there = (model.label(found) == solution) | (solution in model.continuous)
+    return np.where(ended_there & found["converged"], found[quantity], np.nan)
 
 
 def _end(family: _Family) -> Array:
@@ -288,7 +290,7 @@ def _fold_temperature(family: _Family) -> tuple[Array, Array]:
     onset, merged = _onset(family)
     continuous = (load == 0) & np.isfinite(onset)
     end = np.where(continuous, np.nan, _beyond(spare, family.size, -1.0))
-    T = _largest_zero(spare, np.zeros(family.size), end, rising=False)
+    T = _largest_zero(spare, end, rising=False)
     x = _fold(unloaded(np.nan_to_num(T), np.arange(family.size)))[1]
     return np.where(continuous, onset, T), np.where(continuous, merged, x)
 
@@ -305,7 +307,7 @@ def _onset(family: _Family) -> tuple[Array, Array]:
 
     hot = family.along == "T"
     end = _beyond(order, family.size, 1.0 if hot else -1.0)
-    value = _largest_zero(order, np.zeros(family.size), end, rising=hot)
+    value = _largest_zero(order, end, rising=hot)
     return value, family.at(np.where(np.isnan(value), 1.0, value)).start("paramagnet")
 
 
@@ -320,29 +322,20 @@ def _beyond(g: Zero, size: int, sign: float) -> Array:
     return np.where(short, np.nan, end)
 
 
-def _largest_zero(g: Zero, low: Array, high: Array, *, rising: bool) -> Array:
-    """The largest zero of g in (low, high) where it rises (or falls), from a scan of 33 values; nan if none.
-
-    The scan is geometric where low > 0, else linear.
-    """
-    found = np.full(high.shape, np.nan)
-    points = np.flatnonzero(np.isfinite(high))
+def _largest_zero(g: Zero, end: Array, *, rising: bool, scan: Array = _SCAN) -> Array:
+    """The largest zero of g in (0, end) where it rises (or falls), bracketed by a scan of fractions; nan if none."""
+    found = np.full(end.shape, np.nan)
+    points = np.flatnonzero(np.isfinite(end))
     if points.size == 0:
         return found
-    low, high = low[points], high[points]
-    step = np.linspace(0.0, 1.0, _SCAN)[:, None]
-    geometric = low > 0
-    ratio = np.where(geometric, high / np.where(geometric, low, 1.0), 1.0)
-    grid = np.where(geometric, low * ratio**step, low + (high - low) * step)
+    grid = scan[:, None] * end[points]
     every = np.broadcast_to(points, grid.shape).ravel()
     sign = 1.0 if rising else -1.0
     values = sign * g(grid.ravel(), every).reshape(grid.shape)
     crossing = (values[1:] > 0) & (values[:-1] <= 0)
-    has = crossing.any(axis=0)
-    last = _SCAN - 2 - np.argmax(crossing[::-1], axis=0)
-    columns = np.flatnonzero(has)
-    bracket = grid[last[columns], columns], grid[last[columns] + 1, columns]
-    found[points[columns]] = _root(g, *bracket, points[columns])
+    columns = np.flatnonzero(crossing.any(axis=0))
+    last = scan.size - 2 - np.argmax(crossing[::-1, columns], axis=0)
+    found[points[columns]] = _root(g, grid[last, columns], grid[last + 1, columns], points[columns])
     return found
 
 

@@ -111,20 +111,21 @@ class Hopfield(Model):
         return ("m" if self.protocol == "storing" else "n", "C")
 
     def start(self, name: str) -> Array:
-        """Aligned with the pattern; frozen without alignment; neither."""
+        """Aligned with the pattern; frozen without alignment (without load there is no glass); neither."""
         if name not in self.starts:
             raise self._no_start(name)
         if name == "retrieval":
             return self._stack(1 / (1 + self.rho), 0.0)
-        if name == "spin_glass":
-            return self._stack(0.0, 0.0)
         with np.errstate(divide="ignore"):
-            return self._stack(0.0, 1 / np.asarray(self.T))
+            free = 1 / np.asarray(self.T)
+        return self._stack(0.0, np.where(np.asarray(self.alpha) > 0, 0.0, free) if name == "spin_glass" else free)
 
     def box(self) -> tuple[Array, Array]:
-        """|n| <= 1 (it cannot exceed the largest mean example), 0 <= C < 1 and C <= 1/T."""
+        """|n| <= 1 (it cannot exceed the largest mean example), 0 <= C <= 1/T, and C < 1 under load."""
         with np.errstate(divide="ignore"):
-            top = np.minimum(1 - 1e-9, 1 / np.asarray(self.T))
+            top = np.where(
+                np.asarray(self.alpha) > 0, np.minimum(1 - 1e-9, 1 / np.asarray(self.T)), 1 / np.asarray(self.T)
+            )
         return self._stack(-1.0, 0.0), self._stack(1.0, top)
 
     def _modes(self) -> tuple[SoftMode, ...]:
@@ -144,8 +145,13 @@ class Hopfield(Model):
                 dr = dr + gain * (2 * k * q / (1 - k * C) - T)
         return q, r, dr
 
+    def _loaded(self, value: Array) -> Array:
+        """Alpha times a property of the noise; 0 without load, whatever the property."""
+        with np.errstate(invalid="ignore"):
+            return np.where(np.asarray(self.alpha) > 0, self.alpha * value, 0.0)
+
     def _variance(self, x: Array) -> Array:
-        return self.alpha * self._noise(x[1])[1] + self.rho * x[0] ** 2
+        return self._loaded(self._noise(x[1])[1]) + self.rho * x[0] ** 2
 
     def _field(self, x: Array) -> FieldAverages:
         return field(x[0], np.sqrt(self._variance(x)), self.T)
@@ -154,9 +160,9 @@ class Hopfield(Model):
         """(n, C) -> ([m + rho n C']/(1 + rho), C') with m = E tanh, C' = E sech^2/T; chained through sd^2."""
         n, C = x
         _, r, dr = self._noise(C)
-        f = field(n, np.sqrt(self.alpha * r + self.rho * n**2), self.T)
+        f = field(n, np.sqrt(self._loaded(r) + self.rho * n**2), self.T)
         with np.errstate(invalid="ignore"):
-            by_n, by_C = 2 * self.rho * n, self.alpha * dr
+            by_n, by_C = 2 * self.rho * n, self._loaded(dr)
             C_n = f.C_mean + f.C_var * by_n
             C_C = np.where(by_C == 0, 0.0, f.C_var * by_C)
             m_n = f.C + 0.5 * f.C_mean * by_n
@@ -192,8 +198,7 @@ class Hopfield(Model):
                 f = f + number * (T * np.log(D) - k * q / D)
                 u = u - number * k / D
                 s = s - number * (np.log(D) + k * C / D)
-        half = 0.5 * np.asarray(self.alpha)
-        return half * f, half * u, half * s
+        return 0.5 * self._loaded(f), 0.5 * self._loaded(u), 0.5 * self._loaded(s)
 
     def _diagonal(self) -> Array:
         if self.protocol != "unsupervised":
@@ -213,7 +218,7 @@ class Hopfield(Model):
         signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = sum((number * k**2 / (1 - k * C) ** 2 for number, k in self._modes()), np.zeros(()))
-            unstable = np.where(np.asarray(self.alpha) > 0, self.alpha * gain * f.sech4, 0.0)
+            unstable = self._loaded(gain * f.sech4)
         return Thermodynamics(
             signal + glass_f + diagonal - f.log2cosh,
             -signal + glass_u + diagonal,

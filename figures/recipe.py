@@ -1,0 +1,83 @@
+"""A figure: data that are computed once and kept, and a drawing that only reads them."""
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy
+import xarray as xr
+
+from ..core.jit import PACKAGES, sources_hash
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FORMATS: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One figure of the package.
+
+    Parameters
+    ----------
+    name : str
+        Of the files it makes.
+    data : callable
+        ``data(**arguments) -> xr.Dataset``; everything the figure shows, errors included.
+    draw : callable
+        ``draw(ds) -> Figure``; reads the dataset and nothing else.
+    full, draft : mapping
+        The arguments of ``data`` for the published figure, and for a look within seconds.
+    """
+
+    name: str
+    data: Callable[..., xr.Dataset]
+    draw: Callable[[xr.Dataset], "Figure"]
+    full: Mapping[str, Any]
+    draft: Mapping[str, Any]
+
+    def key(self, arguments: Mapping[str, Any]) -> str:
+        """Sixteen hex digits over the arguments, the source of ``data`` and of the packages it uses, versions."""
+        used = sources_hash(packages=tuple(p for p in PACKAGES if p != "figures"))
+        versions = [np.__version__, scipy.__version__, xr.__version__]
+        told = json.dumps([self.name, dict(arguments), inspect.getsource(self.data), used, versions], default=str)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def dataset(self, folder: Path, *, draft: bool = False) -> xr.Dataset:
+        """The data from ``folder/<name>.nc`` where that was made from the same content, else computed and kept."""
+        arguments = self.draft if draft else self.full
+        path, key = folder / f"{self.name}.nc", self.key(arguments)
+        if path.exists():
+            with suppress(OSError, ValueError, TypeError):  # a damaged file is computed again
+                kept = xr.load_dataset(path, engine="scipy")
+                if kept.attrs.get("key") == key:
+                    return kept
+        ds = self.data(**arguments).assign_attrs(key=key)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        ds.to_netcdf(partial, engine="scipy")
+        os.replace(partial, path)
+        return xr.load_dataset(path, engine="scipy")
+
+    def make(self, folder: Path, *, draft: bool = False) -> list[Path]:
+        """Draw the figure into ``folder`` as PNG and PDF, the same bytes for the same data."""
+        from matplotlib import style
+
+        ds = self.dataset(folder, draft=draft)
+        made = []
+        with as_file(files("mattis.figures") / "paper.mplstyle") as sheet, style.context(sheet):
+            figure = self.draw(ds)
+            for suffix, metadata in _FORMATS.items():
+                path = folder / f"{self.name}.{suffix}"
+                figure.savefig(path, metadata=metadata)
+                made.append(path)
+        return made
