@@ -208,8 +208,10 @@ def _fill(mean: Array, sd: Array, T: Array, nodes: Array, table: Array, wide: Ar
 
 
 def _grid(mean: ArrayLike, sd: ArrayLike, T: ArrayLike) -> tuple[tuple[Array, Array, Array], tuple[int, ...]]:
-    a, b, c = np.broadcast_arrays(*(np.asarray(v, float) for v in (mean, sd, T)))
-    return (np.ravel(a), np.ravel(b), np.ravel(c)), a.shape
+    given = [np.asarray(v, np.float64) for v in (mean, sd, T)]
+    shape = np.broadcast_shapes(*(v.shape for v in given))
+    a, b, c = (np.array(np.broadcast_to(v, shape)).ravel() for v in given)
+    return (a, b, c), shape
 
 
 def _by(rule: _Rule, mean: ArrayLike, sd: ArrayLike, T: ArrayLike) -> Array:

@@ -15,7 +15,7 @@ def least_eigenvalue(A: Array) -> Array:
         return A[0, 0]
     if A.shape[0] == 2:
         half, det = 0.5 * (A[0, 0] + A[1, 1]), A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             gap = half * half - det
             root = np.sqrt(np.maximum(gap, 0.0))
             return np.where((gap > 0) & (half > 0), det / (half + root), half - root)

@@ -1,0 +1,138 @@
+r"""Retrieval overlap m(T) of the Hopfield network: replica theory, Monte Carlo, and how far apart they are."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from ..mc.energy import OverlapEnergy
+from ..mc.patterns import patterns
+from ..mc.run import simulate
+from ..mc.stats import summary
+from ..sweeps.lines import spinodal
+from ..sweeps.solve import solve
+from ..theory.hopfield import Hopfield
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARKERS = ("o", "s", "^")
+
+
+def data(
+    *, loads: list[float], fractions: list[float], sizes: list[int], samples: int, sweeps: int, n_line: int
+) -> xr.Dataset:
+    """m(T) up to the spinodal T_M(alpha), and simulations at fractions of T_M for several N.
+
+    ``pull`` is (simulation - theory)/error, the error that of the mean over disorder samples.
+    """
+    alpha = xr.DataArray(loads, dims="alpha", coords={"alpha": loads})
+    T_M = alpha.copy(data=spinodal(Hopfield, along="T", alpha=loads).T)
+    T = T_M * xr.DataArray(fractions, dims="fraction", coords={"fraction": fractions})
+    T_line = T_M * xr.DataArray(1 - np.linspace(1, 0, n_line) ** 2 * 0.95 - 1e-9, dims="line")
+    runs = [xr.concat([_run(a, N, T.sel(alpha=a).values, samples, sweeps, seed) for seed, a in enumerate(loads)], alpha) for N in sizes]
+    found = xr.concat(runs, xr.DataArray(sizes, dims="N", coords={"N": sizes})).assign_coords(fraction=fractions)
+    ds = found.assign(T_M=T_M, T=T, theory=_theory(T), T_line=T_line, theory_line=_theory(T_line))
+    ds["pull"] = (ds.overlap - ds.theory) / ds.overlap_error
+    return ds.assign_attrs(samples=samples, sweeps=sweeps)
+
+
+def _theory(T: xr.DataArray) -> xr.DataArray:
+    alpha, _ = xr.broadcast(T.alpha, T)
+    return T.copy(data=solve(Hopfield(alpha=alpha.transpose(*T.dims).values, T=T.values)).m)
+
+
+def _run(
+    alpha: float, N: int, T: "np.ndarray[tuple[int], np.dtype[np.float64]]", samples: int, sweeps: int, seed: int
+) -> xr.Dataset:
+    """Overlap with the pattern the chain starts from: mean and error over disorder, by fraction of T_M."""
+    xi = patterns(N=N, K=round(alpha * N), samples=samples, seed=seed)
+    run = simulate(
+        OverlapEnergy.hebbian(xi),
+        T=T,
+        chains=1,
+        sweeps=sweeps,
+        burn_in=sweeps // 2,
+        every=10,
+        start="pattern",
+        seed=seed,
+    )
+    found = summary(run.isel(mu=[0])).isel(mu=0, drop=True).rename(T="fraction", mean="overlap", error="overlap_error")
+    return found[["overlap", "overlap_error"]].drop_vars("fraction")
+
+
+def draw(ds: xr.Dataset) -> "Figure":
+    """m(T) with the largest N; its pulls; and the shift at the highest temperature against 1/N."""
+    import matplotlib.pyplot as plt
+
+    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 4.9), height_ratios=[2.2, 1, 1.2])
+    _draw_overlap(top, ds)
+    _draw_pulls(pulls, ds)
+    _draw_shift(shift, ds)
+    return figure
+
+
+def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:
+    largest = ds.isel(N=-1)
+    for k, alpha in enumerate(ds.alpha.values):
+        at, line = largest.sel(alpha=alpha), ds.sel(alpha=alpha)
+        axes.plot(line.T_line, line.theory_line, color=f"C{k}")
+        axes.plot(line.T_line[-1], line.theory_line[-1], "x", color=f"C{k}", ms=5)
+        label = rf"$\alpha={alpha:g}$"
+        axes.errorbar(at.T, at.overlap, at.overlap_error, fmt=MARKERS[k], color=f"C{k}", mfc="w", label=label)
+    axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel="retrieval overlap $m$", xlim=(0, None), ylim=(0.55, 1.02))
+    axes.legend(
+        title=rf"lines: theory; $\times$: spinodal; points: $N={int(largest.N)}$", title_fontsize=7, loc="lower left"
+    )
+
+
+def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
+    largest = ds.isel(N=-1)
+    axes.axhspan(-1, 1, color="0.9", lw=0)
+    for y in (-3, 0, 3):
+        axes.axhline(y, color="0.4", lw=0.6, ls="-" if y == 0 else ":")
+    for k, alpha in enumerate(ds.alpha.values):
+        axes.plot(largest.T.sel(alpha=alpha), largest.pull.sel(alpha=alpha), MARKERS[k], color=f"C{k}", mfc="w")
+    high = max(4.0, 1.1 * float(abs(largest.pull).max()))
+    axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel=r"$(m_N - m)/$error", xlim=(0, None), ylim=(-high, high))
+
+
+def _draw_shift(axes: "Axes", ds: xr.Dataset) -> None:
+    hottest = ds.isel(fraction=-1)
+    for k, alpha in enumerate(ds.alpha.values):
+        at = hottest.sel(alpha=alpha)
+        axes.errorbar(
+            1e3 / ds.N * (1 + 0.02 * (k - 1)),
+            at.overlap - at.theory,
+            at.overlap_error,
+            fmt=MARKERS[k],
+            color=f"C{k}",
+            mfc="w",
+        )
+    axes.axhline(0, color="0.4", lw=0.6)
+    axes.set(xlabel=r"$1000/N$", ylabel=rf"$m_N - m$ at {float(hottest.fraction):g} $T_M$", xlim=(0, None))
+
+
+recipe = Recipe(
+    name="hopfield_overlap",
+    data=data,
+    draw=draw,
+    full={
+        "loads": [0.02, 0.05, 0.08],
+        "fractions": [0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8],
+        "sizes": [500, 1000, 2000],
+        "samples": 64,
+        "sweeps": 400,
+        "n_line": 80,
+    },
+    draft={
+        "loads": [0.02, 0.05],
+        "fractions": [0.5, 0.8],
+        "sizes": [100, 200],
+        "samples": 3,
+        "sweeps": 40,
+        "n_line": 9,
+    },
+)

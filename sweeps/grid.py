@@ -1,0 +1,205 @@
+"""What a sweep is asked: parameters on axes, checked before anything runs; its tiles; its empty dataset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from math import prod
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.backend import Array
+from ..solvers.root import Solver
+from ..theory import model as theory
+from .solve import evaluate
+from .store import FORMAT, Tile, key_of
+
+TODO, DONE, FAILED = 0, 1, 2
+SMALLEST_TILE, LARGEST_TILE = 1024, 8192
+
+LONG_NAMES = {
+    "free_energy": "free energy per spin",
+    "energy": "energy per spin",
+    "entropy": "entropy per spin",
+    "replicon": "1 - de Almeida-Thouless value",
+    "stability": "least real part of the spectrum of 1 - map'",
+    "quadrature_error": "estimated error of the Gaussian averages",
+    "residual": "largest |F(x) - x|",
+    "converged": "residual below the solver's tolerance",
+    "n_steps": "solver steps",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked, checked: parameters on the axes, the constants, starts and solver."""
+
+    Model: type[theory.Model]
+    axes: dict[str, Array]
+    const: dict[str, Any]
+    starts: tuple[str, ...]
+    solver: Solver
+
+    @property
+    def name(self) -> str:
+        """``module:Class``."""
+        return f"{self.Model.__module__}:{self.Model.__qualname__}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each axis."""
+        return tuple(v.size for v in self.axes.values())
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Points of a tile along start and each axis."""
+        return (1, *block_shape(self.shape))
+
+    def tiles(self) -> list[Tile]:
+        """All tiles, start by start; they depend on the grid alone."""
+        size = (len(self.starts), *self.shape)
+        count = [-(-n // b) for n, b in zip(size, self.chunks, strict=True)]
+        return [
+            Tile(i, tuple(slice(k * b, min((k + 1) * b, n)) for k, b, n in zip(i, self.chunks, size, strict=True)))
+            for i in np.ndindex(*count)
+        ]
+
+    def identity(self, variables: Sequence[str]) -> dict[str, Any]:
+        """What makes two sweeps the same one."""
+        return {
+            "format": FORMAT,
+            "model": self.name,
+            "dims": ["start", *self.axes],
+            "over": {
+                k: f"{v.size} values from {v[0]} to {v[-1]}, {key_of({k: v.tolist()})}" for k, v in self.axes.items()
+            },
+            "const": self.const,
+            "starts": list(self.starts),
+            "solver": repr(self.solver),
+            "variables": list(variables),
+            "tile": list(self.chunks),
+        }
+
+    def call(self, tile: Tile) -> tuple[Any, ...]:
+        """The arguments of ``compute`` for one tile."""
+        axes = {k: v[at] for (k, v), at in zip(self.axes.items(), tile.box[1:], strict=True)}
+        return self.Model, axes, self.const, self.starts[tile.index[0]], self.solver
+
+
+def checked(
+    Model: type[theory.Model],
+    over: Mapping[str, ArrayLike],
+    const: Mapping[str, Any],
+    starts: Sequence[str] | None,
+    solver: Solver,
+) -> Plan:
+    """Raise ValueError or TypeError, in one sentence, where the arguments make no sweep."""
+    if not (isinstance(Model, type) and issubclass(Model, theory.Model)):
+        raise TypeError(f"Model must be the class of a model, such as mt.Hopfield, got {Model!r}")
+    _check_names(Model, over, const)
+    axes = {k: _axis(k, v) for k, v in over.items()}
+    fixed = {k: _scalar(k, v, k in Model.numeric()) for k, v in const.items()}
+    on_grid(Model, axes, fixed)
+    return Plan(Model, axes, fixed, _starts(Model, starts), solver)
+
+
+def _check_names(Model: type[theory.Model], over: Mapping[str, Any], const: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(Model) if f.init]
+    needed = [f.name for f in fields(Model) if f.init and f.default is MISSING and f.default_factory is MISSING]
+    for name in [*over, *const]:
+        if name not in known:
+            raise ValueError(f"{name} is no parameter of {Model.__name__}: it has {', '.join(known)}")
+        if name in over and name in const:
+            raise ValueError(f"{name} is given in both over and const: give it in one of them")
+        if name in over and name not in Model.numeric():
+            raise ValueError(f"{name} is one word or integer per sweep: give it in const, not in over")
+    if missing := [name for name in needed if name not in {*over, *const}]:
+        raise ValueError(f"{Model.__name__} needs {', '.join(missing)}: give it in over or const")
+
+
+def _axis(name: str, values: ArrayLike) -> Array:
+    try:
+        axis = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"over[{name!r}] must be a 1-d array of real numbers, got {values!r}") from None
+    if axis.ndim != 1 or axis.size == 0:
+        raise ValueError(f"over[{name!r}] must be 1-d and not empty, got shape {axis.shape}")
+    if not np.isfinite(axis).all():
+        raise ValueError(f"over[{name!r}] must be finite, got {axis[~np.isfinite(axis)][0]}")
+    return axis
+
+
+def _scalar(name: str, value: Any, numeric: bool) -> Any:
+    if np.ndim(value):
+        raise ValueError(f"const[{name!r}] must be one number or word, got shape {np.shape(value)}: give it in over")
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.item()
+    if not isinstance(value, str | float | int | None):
+        raise TypeError(f"const[{name!r}] must be one number or word, got {value!r}")
+    return float(value) if numeric and isinstance(value, int) else value
+
+
+def _starts(Model: type[theory.Model], starts: Sequence[str] | None) -> tuple[str, ...]:
+    if isinstance(starts, str):
+        raise TypeError(f"starts must be a sequence of names, got {starts!r}: write [{starts!r}]")
+    names = Model.starts if starts is None else tuple(starts)
+    if unknown := [n for n in names if n not in Model.starts]:
+        raise ValueError(f"starts must be among {', '.join(Model.starts)}, got {unknown[0]!r}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"starts must be at least one name, each once, got {names}")
+    return names
+
+
+def on_grid(Model: type[theory.Model], axes: Mapping[str, Array], const: Mapping[str, Any]) -> theory.Model:
+    """The model on the product of the axes."""
+    mesh = np.meshgrid(*axes.values(), indexing="ij", sparse=True)
+    return Model(**dict(zip(axes, mesh, strict=True)), **const)
+
+
+def block_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Points of a tile along each dimension of the grid: about an eighth of it within the limits, last axis first.
+
+    >>> block_shape((200, 200)), block_shape((10, 10)), block_shape((10**6,))
+    ((25, 200), (10, 10), (8131,))
+    """
+    room = min(LARGEST_TILE, max(SMALLEST_TILE, prod(shape) // 8))
+    block: list[int] = []
+    for n in reversed(shape):
+        size = -(-n // -(-n // room))
+        block.insert(0, size)
+        room //= size
+    return tuple(block)
+
+
+def empty(plan: Plan) -> xr.Dataset:
+    """The dataset with every point still to do."""
+    one = {k: v[:1] for k, v in plan.axes.items()}
+    template = evaluate(on_grid(plan.Model, one, plan.const).flat().at(slice(0, 0)), plan.starts[0], plan.solver)
+    shape = (len(plan.starts), *plan.shape)
+    dims = ("start", *plan.axes)
+    variables: dict[str, Any] = {}
+    for name, value in template.items():
+        dtype = np.dtype(np.float64) if value.dtype.kind == "f" else value.dtype
+        variables[name] = (
+            dims + ("mu",) * (value.ndim - 1),
+            blank(dtype, shape + value.shape[1:]),
+            _attrs(plan, name),
+        )
+    flags = {"long_name": "state of the point", "flag_values": [0, 1, 2], "flag_meanings": "todo done failed"}
+    variables["status"] = dims, np.zeros(shape, np.uint8), flags
+    coords = {k: (k, v, _attrs(plan, k)) for k, v in plan.axes.items()}
+    return xr.Dataset(variables, {"start": list(plan.starts), **coords})
+
+
+def blank(dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """An array of nothing known: nan, False or 0."""
+    return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
+
+
+def _attrs(plan: Plan, name: str) -> dict[str, str]:
+    symbol = plan.Model.symbols.get(name)
+    attrs = {"long_name": LONG_NAMES.get(name) or (f"${symbol}$" if symbol else name)}
+    if symbol:
+        attrs["symbol"] = symbol
+    return attrs if name == "converged" else attrs | {"units": "1"}
