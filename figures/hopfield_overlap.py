@@ -32,7 +32,10 @@ def data(
     T_M = alpha.copy(data=spinodal(Hopfield, along="T", alpha=loads).T)
     T = T_M * xr.DataArray(fractions, dims="fraction", coords={"fraction": fractions})
     T_line = T_M * xr.DataArray(1 - np.linspace(1, 0, n_line) ** 2 * 0.95 - 1e-9, dims="line")
-    runs = [xr.concat([_run(a, N, T.sel(alpha=a).values, samples, sweeps, seed) for seed, a in enumerate(loads)], alpha) for N in sizes]
+    runs = [
+        xr.concat([_run(a, N, T.sel(alpha=a).values, samples, sweeps, seed) for seed, a in enumerate(loads)], alpha)
+        for N in sizes
+    ]
     found = xr.concat(runs, xr.DataArray(sizes, dims="N", coords={"N": sizes})).assign_coords(fraction=fractions)
     ds = found.assign(T_M=T_M, T=T, theory=_theory(T), T_line=T_line, theory_line=_theory(T_line))
     ds["pull"] = (ds.overlap - ds.theory) / ds.overlap_error
@@ -67,7 +70,8 @@ def draw(ds: xr.Dataset) -> "Figure":
     """m(T) with the largest N; its pulls; and the shift at the highest temperature against 1/N."""
     import matplotlib.pyplot as plt
 
-    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 4.9), height_ratios=[2.2, 1, 1.2])
+    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 4.7), height_ratios=[2.2, 1, 1.2])
+    pulls.sharex(top)
     _draw_overlap(top, ds)
     _draw_pulls(pulls, ds)
     _draw_shift(shift, ds)
@@ -82,10 +86,10 @@ def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:
         axes.plot(line.T_line[-1], line.theory_line[-1], "x", color=f"C{k}", ms=5)
         label = rf"$\alpha={alpha:g}$"
         axes.errorbar(at.T, at.overlap, at.overlap_error, fmt=MARKERS[k], color=f"C{k}", mfc="w", label=label)
-    axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel="retrieval overlap $m$", xlim=(0, None), ylim=(0.55, 1.02))
-    axes.legend(
-        title=rf"lines: theory; $\times$: spinodal; points: $N={int(largest.N)}$", title_fontsize=7, loc="lower left"
-    )
+    axes.set(ylabel="retrieval overlap $m$", xlim=(0, None), ylim=(0.62, 1.02))
+    told = rf"lines: theory to the spinodal $\times$; points: $N={int(largest.N)}$"
+    axes.legend(title=told, title_fontsize=7, loc="lower left", alignment="left")
+    axes.tick_params(labelbottom=False)
 
 
 def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
@@ -96,7 +100,7 @@ def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
     for k, alpha in enumerate(ds.alpha.values):
         axes.plot(largest.T.sel(alpha=alpha), largest.pull.sel(alpha=alpha), MARKERS[k], color=f"C{k}", mfc="w")
     high = max(4.0, 1.1 * float(abs(largest.pull).max()))
-    axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel=r"$(m_N - m)/$error", xlim=(0, None), ylim=(-high, high))
+    axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel=r"$(m_N - m)/$error", ylim=(-high, high), yticks=[-3, 0, 3])
 
 
 def _draw_shift(axes: "Axes", ds: xr.Dataset) -> None:

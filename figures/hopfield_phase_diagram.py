@@ -53,7 +53,7 @@ def _lines(n: int) -> xr.Dataset:
     T = np.linspace(0.0, 0.999, n)
     alpha = np.linspace(0.0, 0.2, n)
     alpha_M = spinodal(Hopfield, T=T).alpha
-    near = np.linspace(0.08, float(alpha_M.max()) - 1e-6, n)
+    near = np.append(np.linspace(0.08, 0.1375, n), float(alpha_M.max()) * (1 - np.geomspace(3e-3, 1e-4, 8)))
     return xr.Dataset(
         {
             "alpha_M": ("T_line", alpha_M),
@@ -94,7 +94,7 @@ def draw(ds: xr.Dataset) -> "Figure":
     _draw_lines(axes, ds)
     points = _draw_points(axes, ds)
     bar = figure.colorbar(points, ax=axes, pad=0.02)
-    bar.set_label(rf"simulated overlap $m$ ($N={ds.attrs['N']}$)")
+    bar.set_label(rf"simulated overlap $m$ ($N={ds.attrs['N']}$; $\times$: error > {LARGE_ERROR:g})")
     axes.set(xlim=(0, 0.2), ylim=(0, 1.55), xlabel=r"load $\alpha = K/N$", ylabel=r"temperature $T$ $[J/k_B]$")
     _name(axes, (("paramagnet", 0.05, 1.4), ("spin glass", 0.15, 0.6), ("retrieval", 0.0205, 0.2)))
     _name(axes, (("metastable", 0.08, 0.2), ("retrieval", 0.08, 0.1)))

@@ -1,34 +1,20 @@
-r"""Boundaries in the (load, T) plane: spinodals, first-order transitions, de Almeida-Thouless lines.
+r"""Boundaries in the (load, T) plane: spinodals, first-order transitions, de Almeida-Thouless lines."""
 
-The retrieval branch is not followed: at fixed T it is known explicitly. Choose the signal m; the noise width
-sd is the one root of E tanh((m + sd z)/T) = m; q and the load follow in closed form. load(m) is smooth and
-single-valued, and its maximum, where the stability vanishes, is the spinodal.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import elementwise
 
 from ..core.backend import Array
+from ..solvers.bracket import SCAN_LOW, Index, beyond, largest_zero
 from ..solvers.newton import Newton
 from ..solvers.root import Root, residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
+from .branch import fold
 from .solve import Solution, describe, fixed_points, shaped
 
-Index = NDArray[np.intp]
-Zero = Callable[[Array, Index], Array]
-
-_FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
-_SCAN = np.linspace(0.0, 1.0, 33)
-_SCAN_LOW = np.union1d(_SCAN[1:], np.geomspace(1e-30, _SCAN[1], 33))
 _SOLVER = Newton()
 _TOL = 1e-10
-_ALIGNED = 1e-3
-_TOLERANCES = {"xatol": 0.0, "xrtol": 1e-15, "fatol": 0.0, "frtol": 0.0}
 
 
 def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval", **const: Any) -> Solution:
@@ -74,7 +60,7 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
     if of == "paramagnet" or Model.load is None:
         raise ValueError(f"of must be a solution of {Model.__name__} that ends at a spinodal, got {of!r}")
     if along == Model.load:
-        return family.solution(*_fold(family.base))
+        return family.solution(*fold(family.base))
     return family.solution(*_fold_temperature(family))
 
 
@@ -123,7 +109,7 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
         return first - second if between[0] == Model.starts[0] else second - first
 
     end = _end(family)
-    found = _largest_zero(gap, end, rising=True)
+    found = largest_zero(gap, end, rising=True)
     return family.solution(found, family.reached(found, between[0]))
 
 
@@ -162,10 +148,10 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
     onset, merged = np.full(family.size, np.nan), np.full((1, family.size), np.nan)
     if of in Model.continuous:
         onset, merged = _onset(family)  # at q = 0 the replicon is the paramagnet's own least eigenvalue
-        end = np.where(np.isnan(onset), _beyond(replicon, family.size, 1.0 if rising else -1.0), np.nan)
+        end = np.where(np.isnan(onset), beyond(replicon, family.size, 1.0 if rising else -1.0), np.nan)
     else:
         end = _end(family)
-    value = _largest_zero(replicon, end, rising=rising, scan=_SCAN_LOW)  # T_AT falls as exp(-1/(2 alpha))
+    value = largest_zero(replicon, end, rising=rising, scan=SCAN_LOW)  # T_AT falls as exp(-1/(2 alpha))
     x = family.reached(value, of)
     return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))
 
@@ -223,53 +209,7 @@ def _end(family: _Family) -> Array:
     """The largest value of the free parameter at which the retrieval solution exists, a little inside."""
     if family.along == "T":
         return _fold_temperature(family)[0] * (1 - 1e-9)
-    return _fold(family.base)[0] * (1 - 1e-9)
-
-
-def _width(model: Model, m: Array) -> Array:
-    """The noise width of the branch at signal m: the one root of the residual."""
-
-    def residual(sd: Array, i: Index) -> Array:
-        return model.at(i).branch(m[i], sd)[0]
-
-    points = np.arange(m.size)
-    high = np.ones(m.size)
-    for _ in range(60):
-        short = residual(high, points) > 0
-        if not short.any():
-            break
-        high = np.where(short, 2 * high, high)
-    return _root(residual, np.zeros(m.size), high, points)
-
-
-def _on_branch(model: Model, m: Array) -> tuple[Array, Array, Array]:
-    """(load, stability, x) of the branch at signal m; stability -1 where the branch has no load."""
-    assert model.load is not None
-    _, load, x = model.branch(m, _width(model, m))
-    inside = np.isfinite(load)
-    J = model.moved(model.load, np.where(inside, load, 0.0)).self_consistency(x)[1]
-    return load, np.where(inside, stability(J), -1.0), x
-
-
-def _fold(model: Model) -> tuple[Array, Array]:
-    """(load, x) at the largest load of the retrieval branch, for a flat model at load 0; nan where none."""
-    top = fixed_points(model, model.starts[0], _SOLVER).x[0]
-    points = np.flatnonzero(top > _ALIGNED)
-    load, x = np.full(top.shape, np.nan), np.full((len(model.variables), top.size), np.nan)
-    if points.size == 0:
-        return load, x
-    u = _FRACTIONS[:, None]
-    every = np.broadcast_to(points, (u.size, points.size)).ravel()
-    loads = _on_branch(model.at(every), (top[points] * (1 - u)).ravel())[0].reshape(u.size, -1)
-    best = np.clip(np.nanargmax(np.where(np.isnan(loads), -1.0, loads), axis=0), 1, u.size - 2)
-
-    def rigidity(fraction: Array, i: Index) -> Array:
-        return _on_branch(model.at(i), top[i] * (1 - fraction))[1]
-
-    fraction = _root(rigidity, _FRACTIONS[best - 1], _FRACTIONS[best + 1], points)
-    points, fraction = points[np.isfinite(fraction)], fraction[np.isfinite(fraction)]
-    load[points], _, x[:, points] = _on_branch(model.at(points), top[points] * (1 - fraction))
-    return load, x
+    return fold(family.base)[0] * (1 - 1e-9)
 
 
 def _fold_temperature(family: _Family) -> tuple[Array, Array]:
@@ -284,14 +224,14 @@ def _fold_temperature(family: _Family) -> tuple[Array, Array]:
         return family.at(T, i).moved(name, np.zeros(T.size))
 
     def spare(T: Array, i: Index) -> Array:
-        fold = _fold(unloaded(T, i))[0]
-        return np.where(np.isnan(fold), -1.0, fold) - load[i]
+        top = fold(unloaded(T, i))[0]
+        return np.where(np.isnan(top), -1.0, top) - load[i]
 
     onset, merged = _onset(family)
     continuous = (load == 0) & np.isfinite(onset)
-    end = np.where(continuous, np.nan, _beyond(spare, family.size, -1.0))
-    T = _largest_zero(spare, end, rising=False)
-    x = _fold(unloaded(np.nan_to_num(T), np.arange(family.size)))[1]
+    end = np.where(continuous, np.nan, beyond(spare, family.size, -1.0))
+    T = largest_zero(spare, end, rising=False)
+    x = fold(unloaded(np.nan_to_num(T), np.arange(family.size)))[1]
     return np.where(continuous, onset, T), np.where(continuous, merged, x)
 
 
@@ -306,41 +246,6 @@ def _onset(family: _Family) -> tuple[Array, Array]:
         return np.where(residual_of(image, x) < _TOL, least, np.nan)
 
     hot = family.along == "T"
-    end = _beyond(order, family.size, 1.0 if hot else -1.0)
-    value = _largest_zero(order, end, rising=hot)
+    end = beyond(order, family.size, 1.0 if hot else -1.0)
+    value = largest_zero(order, end, rising=hot)
     return value, family.at(np.where(np.isnan(value), 1.0, value)).start("paramagnet")
-
-
-def _beyond(g: Zero, size: int, sign: float) -> Array:
-    """A value beyond the last zero: doubled from 1 until g has its final sign; nan where it never has."""
-    points, end = np.arange(size), np.ones(size)
-    for _ in range(40):
-        short = ~(sign * g(end, points) > 0)
-        if not short.any():
-            return end
-        end = np.where(short, 2 * end, end)
-    return np.where(short, np.nan, end)
-
-
-def _largest_zero(g: Zero, end: Array, *, rising: bool, scan: Array = _SCAN) -> Array:
-    """The largest zero of g in (0, end) where it rises (or falls), bracketed by a scan of fractions; nan if none."""
-    found = np.full(end.shape, np.nan)
-    points = np.flatnonzero(np.isfinite(end))
-    if points.size == 0:
-        return found
-    grid = scan[:, None] * end[points]
-    every = np.broadcast_to(points, grid.shape).ravel()
-    sign = 1.0 if rising else -1.0
-    values = sign * g(grid.ravel(), every).reshape(grid.shape)
-    crossing = (values[1:] > 0) & (values[:-1] <= 0)
-    columns = np.flatnonzero(crossing.any(axis=0))
-    last = scan.size - 2 - np.argmax(crossing[::-1, columns], axis=0)
-    found[points[columns]] = _root(g, grid[last, columns], grid[last + 1, columns], points[columns])
-    return found
-
-
-def _root(g: Zero, low: Array, high: Array, points: Index) -> Array:
-    """The zero of g(value, point) in a bracket per point (Chandrupatla's method); nan where there is none."""
-    find: Any = elementwise.find_root
-    found = find(lambda v, i: g(v, i.astype(np.intp)), (low, high), args=(points,), tolerances=_TOLERANCES)
-    return np.where(found.success, found.x, np.nan)

@@ -1,0 +1,64 @@
+r"""The retrieval branch in closed form, and its fold.
+
+The branch is not followed: choose the signal m; the noise width sd is the one root of the model's residual,
+E tanh((m + sd z)/T) = m for the Hopfield network; q and the load follow in closed form. load(m) is smooth and
+single-valued, and its maximum, where the stability vanishes, is the spinodal.
+"""
+
+import numpy as np
+
+from ..core.backend import Array
+from ..solvers.bracket import Index, root
+from ..solvers.newton import Newton
+from ..solvers.stability import stability
+from ..theory.model import Model
+from .solve import fixed_points
+
+_FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
+_ALIGNED = 1e-3
+
+
+def fold(model: Model) -> tuple[Array, Array]:
+    """(load, x) at the largest load of the retrieval branch, for a flat model at load 0; nan where none."""
+    top = fixed_points(model, model.starts[0], Newton()).x[0]
+    points = np.flatnonzero(top > _ALIGNED)
+    load, x = np.full(top.shape, np.nan), np.full((len(model.variables), top.size), np.nan)
+    if points.size == 0:
+        return load, x
+    u = _FRACTIONS[:, None]
+    every = np.broadcast_to(points, (u.size, points.size)).ravel()
+    loads = _on_branch(model.at(every), (top[points] * (1 - u)).ravel())[0].reshape(u.size, -1)
+    best = np.clip(np.nanargmax(np.where(np.isnan(loads), -1.0, loads), axis=0), 1, u.size - 2)
+
+    def rigidity(fraction: Array, i: Index) -> Array:
+        return _on_branch(model.at(i), top[i] * (1 - fraction))[1]
+
+    fraction = root(rigidity, _FRACTIONS[best - 1], _FRACTIONS[best + 1], points)
+    points, fraction = points[np.isfinite(fraction)], fraction[np.isfinite(fraction)]
+    load[points], _, x[:, points] = _on_branch(model.at(points), top[points] * (1 - fraction))
+    return load, x
+
+
+def _on_branch(model: Model, m: Array) -> tuple[Array, Array, Array]:
+    """(load, stability, x) of the branch at signal m; stability -1 where the branch has no load."""
+    assert model.load is not None
+    _, load, x = model.branch(m, _width(model, m))
+    inside = np.isfinite(load)
+    J = model.moved(model.load, np.where(inside, load, 0.0)).self_consistency(x)[1]
+    return load, np.where(inside, stability(J), -1.0), x
+
+
+def _width(model: Model, m: Array) -> Array:
+    """The noise width of the branch at signal m: the one root of the residual."""
+
+    def residual(sd: Array, i: Index) -> Array:
+        return model.at(i).branch(m[i], sd)[0]
+
+    points = np.arange(m.size)
+    high = np.ones(m.size)
+    for _ in range(60):
+        short = residual(high, points) > 0
+        if not short.any():
+            break
+        high = np.where(short, 2 * high, high)
+    return root(residual, np.zeros(m.size), high, points)
