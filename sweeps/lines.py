@@ -145,12 +145,12 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
         return _of(family.at(value, i), of, "replicon")
 
     rising = along == "T"
-    onset, merged = np.full(family.size, np.nan), np.full((1, family.size), np.nan)
-    if of in Model.continuous:
-        onset, merged = _onset(family)  # at q = 0 the replicon is the paramagnet's own least eigenvalue
-        end = np.where(np.isnan(onset), beyond(replicon, family.size, 1.0 if rising else -1.0), np.nan)
-    else:
+    onset, merged = _marginal_onset(family, of)
+    if Model.load is not None and of == Model.starts[0]:
         end = _end(family)
+    else:
+        end = beyond(replicon, family.size, 1.0 if rising else -1.0)
+    end = np.where(np.isnan(onset), end, np.nan)
     value = largest_zero(replicon, end, rising=rising, scan=SCAN_LOW)  # T_AT falls as exp(-1/(2 alpha))
     x = family.reached(value, of)
     return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))
@@ -203,6 +203,14 @@ def _of(model: Model, solution: str, quantity: str) -> Array:
     found = describe(model, fixed_points(model, solution, _SOLVER))
     ended_there = (model.label(found) == solution) | (solution in model.continuous)
     return np.where(ended_there & found["converged"], found[quantity], np.nan)
+
+
+def _marginal_onset(family: _Family, of: str) -> tuple[Array, Array]:
+    """(value, x) at the onset of a continuous glass, whose replicon is born at zero; nan for other solutions."""
+    value, x = _onset(family)
+    born = family.at(np.nan_to_num(value, nan=1.0)).replicon(x)
+    marginal = (of in (*family.cls.continuous, "paramagnet")) & (abs(born) < _TOL)
+    return np.where(marginal, value, np.nan), x
 
 
 def _end(family: _Family) -> Array:
