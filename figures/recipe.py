@@ -57,7 +57,7 @@ class Recipe:
         arguments = self.draft if draft else self.full
         path, key = folder / f"{self.name}.nc", self.key(arguments)
         if path.exists():
-            with suppress(OSError, ValueError, TypeError):  # a damaged file is computed again
+            with suppress(OSError, ValueError, TypeError, LookupError):  # a damaged file is computed again
                 kept = xr.load_dataset(path, engine="scipy")
                 if kept.attrs.get("key") == key:
                     return kept
