@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,35 +34,37 @@ def sources_hash(root: Path = _ROOT, packages: tuple[str, ...] = PACKAGES) -> st
 
 
 def cache_home() -> Path | None:
-    """Return the first writable of MATTIS_CACHE, XDG_CACHE_HOME, ~/.cache and the temporary folder, or None."""
-    wanted = (
-        os.environ.get("MATTIS_CACHE"),
-        os.environ.get("XDG_CACHE_HOME"),
-        "~/.cache",
-        tempfile.gettempdir(),
-    )
-    for base in filter(None, wanted):
-        path = Path(base).expanduser() / "mattis"
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except (OSError, RuntimeError):
-            continue
-        if os.access(path, os.W_OK):
-            return path
+    """The first writable of MATTIS_CACHE, XDG_CACHE_HOME, ~/.cache and the temporary folder, or None."""
+    for base in (_variable("MATTIS_CACHE"), _variable("XDG_CACHE_HOME"), lambda: "~/.cache", tempfile.gettempdir):
+        with suppress(OSError, RuntimeError):
+            if found := base():
+                path = Path(found).expanduser() / "mattis"
+                path.mkdir(parents=True, exist_ok=True)
+                if os.access(path, os.W_OK):
+                    return path
     return None
 
 
+def _variable(name: str) -> Callable[[], str | None]:
+    return lambda: os.environ.get(name)
+
+
 def _open_cache() -> str | None:
+    """The folder of this version's compiled code; folders unused for a month go."""
     home = cache_home()
     if home is None:
         return None
     path = home / "numba" / sources_hash()
-    path.mkdir(parents=True, exist_ok=True)
-    os.utime(path)
-    for old in path.parent.iterdir():
-        if time.time() - old.stat().st_mtime > _KEEP_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
-    return str(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    with suppress(OSError):  # another user's folder, or one that another process removes as we look
+        os.utime(path)
+        for old in path.parent.iterdir():
+            if time.time() - old.stat().st_mtime > _KEEP_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    return str(path) if os.access(path, os.W_OK) else None
 
 
 _CACHE = _open_cache()

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -72,6 +73,7 @@ class Recipe:
         """Draw the figure into ``folder`` as PNG and PDF, the same bytes for the same data."""
         from matplotlib import style
 
+        logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates left out of a PDF
         ds = self.dataset(folder, draft=draft)
         made = []
         with as_file(files("mattis.figures") / "paper.mplstyle") as sheet, style.context(sheet):

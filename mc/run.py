@@ -1,20 +1,20 @@
 """``simulate``: many chains of one energy, as a labelled dataset."""
 
 import hashlib
+import json
 import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from .. import __version__
 from ..core.backend import cupy
 from ..core.errors import BackendUnavailable, require
 from ..core.philox import key
+from ..core.versions import versions
 from . import checkpoint as store
 from .chains import Run, advance_all
 from .checkpoint import State
@@ -101,7 +101,7 @@ def simulate(
         save = partial(store.save, path, run=description)
         if path.exists():
             state = store.load(path, description, state, energy)
-    advance_all(run, state, threads or os.cpu_count() or 1, save)
+    advance_all(run, state, threads or len(os.sched_getaffinity(0)), save)
     return _dataset(run, state, observables, start if isinstance(start, str) else "array")
 
 
@@ -185,7 +185,7 @@ def _dataset(run: Run, state: State, observables: tuple[str, ...], start: str) -
         "every": int(run.every),
         "backend": "cpu",
         "kernel": "numba",
-        "versions": f"mattis {__version__}, numpy {np.__version__}, numba {numba.__version__}",
+        "versions": json.dumps(versions("mattis", "numpy", "numba")),
         "sha256": _sha256(state.spins),
     }
     return xr.Dataset(variables, coords, attrs)

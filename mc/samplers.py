@@ -47,8 +47,8 @@ class Metropolis:
     Parameters
     ----------
     order : "sequential", "permutation" (a new one each sweep) or "random" (with replacement)
-        As in ``HeatBath``. At high T a sequential sweep flips nearly every spin, a pattern of period two:
-        take the heat bath there.
+        As in ``HeatBath``. At high T a sweep over all sites, in sequence or permuted, flips nearly every spin, a
+        pattern of period two: take the heat bath there.
 
     Raises
     ------

@@ -14,7 +14,8 @@ from .root import Box, Root, Step, iterate
 class Damped:
     r"""x <- (1 - damping) F(x) + damping x, clipped to the box.
 
-    Steps needed grow as 1/stability: thousands close to a spinodal. Use it to select a basin, or as a check.
+    Steps needed grow as 1/stability: thousands close to a spinodal. With too little damping it may settle in a
+    2-cycle where the map falls steeply (the glass at low T). Use it to select a basin, or as a check.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class Damped:
     0.7390851332
     """
 
-    damping: float = 0.3
+    damping: float = 0.8
     tol: float = 1e-12
     max_steps: int = 10_000
 

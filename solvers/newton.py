@@ -20,7 +20,7 @@ class Newton:
     .. math:: (\lambda + 1 - J)\, dx = F(x) - x
 
     with the smallest lambda in {0, 0.03, ..., 1e4} for which every eigenvalue of the matrix has a positive real
-    part (for two variables: determinant and trace positive), |dx| <= reach and x + dx lies in the box. At
+    part (for two variables: determinant and trace positive), |dx| <= reach max(1, |x|) and x + dx lies in the box. At
     lambda = 0 this is Newton's method; the conditions keep an iteration in the basin where it began.
 
     Parameters
@@ -30,7 +30,7 @@ class Newton:
     max_steps : int
         Steps before a point is given up; it stays, marked.
     reach : float
-        Longest step in any variable.
+        Longest step in any variable, relative to its size beyond 1.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Newton:
     """
 
     tol: float = 1e-12
-    max_steps: int = 200
+    max_steps: int = 1000
     reach: float = 0.3
 
     def __post_init__(self) -> None:
@@ -59,6 +59,7 @@ class Newton:
         low, high = box
         gap, A = image - y, np.eye(y.shape[0])[:, :, None] - J
         least = least_eigenvalue(A)
+        reach = self.reach * np.maximum(1.0, abs(y))
         moved = np.clip(y + 1e-3 * gap, low, high)
         todo = np.arange(y.shape[1])
         for lam in _LAMBDAS:
@@ -68,7 +69,7 @@ class Newton:
             dx = _solve(A[:, :, sub], lam, gap[:, sub])
             new = y[:, sub] + dx
             with np.errstate(invalid="ignore"):
-                ok = (least[sub] + lam > 0) & (abs(dx) <= self.reach).all(axis=0)
+                ok = (least[sub] + lam > 0) & (abs(dx) <= reach[:, sub]).all(axis=0)
                 ok &= ((new >= low[:, sub]) & (new <= high[:, sub])).all(axis=0)
             moved[:, todo[ok]] = new[:, ok]
             todo = todo[~ok]

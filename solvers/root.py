@@ -17,9 +17,12 @@ Step = Callable[[Array, NDArray[np.intp]], tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Root:
-    """Where an iteration ended: x (variables, points), and per point residual max|F(x) - x|, converged, n_steps."""
+    """Where an iteration ended: x (variables, points), dF_i/dx_j there, and per point residual max|F(x) - x|,
+    converged, n_steps.
+    """
 
     x: Array
+    J: Array
     residual: Array
     converged: NDArray[np.bool_]
     n_steps: NDArray[np.int64]
@@ -58,11 +61,12 @@ def iterate(step: Step, x0: Array, box: Box, advance: Advance, tol: float, max_s
     """
     points = x0.shape[1]
     x, residual, n_steps = x0.astype(float), np.full(points, np.inf), np.zeros(points, np.int64)
+    jacobian = np.full((x.shape[0], *x.shape), np.nan)
     at, y, (low, high) = np.arange(points), x.copy(), box
     for _ in range(max_steps):
         image, J = step(y, at)
         r = residual_of(image, y)
-        residual[at], x[:, at] = r, y
+        residual[at], x[:, at], jacobian[:, :, at] = r, y, J
         n_steps[at] += 1
         going = (r >= tol) & np.isfinite(r)
         if not going.all():
@@ -71,4 +75,4 @@ def iterate(step: Step, x0: Array, box: Box, advance: Advance, tol: float, max_s
         if at.size == 0:
             break
         y = advance(y, image, J, (low, high), going)
-    return Root(x, residual, residual < tol, n_steps)
+    return Root(x, jacobian, residual, residual < tol, n_steps)

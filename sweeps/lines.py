@@ -183,8 +183,9 @@ class _Family:
         lost = np.isnan(value) | np.isnan(x).any(axis=0)
         model = self.at(np.where(lost, 0.0, value))
         x = np.where(lost, model.start("paramagnet"), x)
-        residual = residual_of(model.self_consistency(x)[0], x)
-        root = Root(x, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
+        image, J = model.self_consistency(x)
+        residual = residual_of(image, x)
+        root = Root(x, J, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
         found = describe(model, root)
         for name, v in found.items():
             if v.dtype.kind == "f":

@@ -1,15 +1,10 @@
 """Where a sweep came from: model, solver, versions, commit, date."""
 
 import json
-import os
-import platform
-import subprocess
 import time
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from ..core.versions import commit, versions
 from .grid import Plan
 from .store import FORMAT
 
@@ -22,11 +17,8 @@ def provenance(plan: Plan) -> dict[str, Any]:
         "starts": list(plan.starts),
         "solver": repr(plan.solver),
         "format": FORMAT,
-        "versions": json.dumps(
-            {"python": platform.python_version()}
-            | {p: _version(p) for p in ("mattis", "numpy", "scipy", "numba", "xarray", "zarr")}
-        ),
-        "commit": _commit(Path(__file__).resolve().parent.parent),
+        "versions": json.dumps(versions("mattis", "numpy", "scipy", "numba", "xarray", "zarr")),
+        "commit": commit(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
@@ -37,26 +29,3 @@ def resumed(stored: dict[str, Any], now: dict[str, Any], more: bool) -> dict[str
         return stored
     line = f"{now['created']} commit {now['commit']} versions {now['versions']}"
     return stored | {"resumed": [*stored.get("resumed", []), line]}
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-@cache
-def _commit(root: Path) -> str:
-    """``git describe`` of the checkout the package runs from; "none" where it runs from no checkout."""
-    if not (root / ".git").exists():
-        return "none"
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
-    try:
-        told = subprocess.run(
-            command, capture_output=True, text=True, timeout=5, env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "none"
-    return told.stdout.strip() or "none"

@@ -26,6 +26,13 @@ class Solution:
     ``free_energy``, ``energy``, ``entropy``, ``residual``, ``converged``, ``n_steps``, ``quadrature_error``
     (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``replicon``
     and ``label`` (the name of the solution, which need not be the start's).
+
+    Examples
+    --------
+    >>> import mattis as mt
+    >>> line = mt.spinodal(mt.Hopfield, along="T", alpha=0.1)
+    >>> round(float(line.T), 7), str(line.label)
+    (0.3154322, 'retrieval')
     """
 
     model: Model
@@ -52,11 +59,8 @@ class Solution:
 
 def describe(model: Model, root: Root) -> dict[str, NDArray[Any]]:
     """All reported quantities of a flat model at the points a solver ended on."""
-    x = root.x
-    _, J = model.self_consistency(x)
-    found: dict[str, NDArray[Any]] = dict(model.order_parameters(x))
-    found.update(model.thermodynamics(x)._asdict())
-    found["quadrature_error"], found["stability"] = model.quadrature_error(x), stability(J)
+    found: dict[str, NDArray[Any]] = model.order_parameters(root.x) | model.report(root.x)._asdict()
+    found["stability"] = stability(root.J)
     found["residual"], found["converged"], found["n_steps"] = root.residual, root.converged, root.n_steps
     return found
 

@@ -68,7 +68,7 @@ def sweep(
         A frozen dataclass; by default ``Newton(tol=1e-10)``.
     executor : concurrent.futures.Executor, optional
         Computes the tiles; the calling process alone where not given. Any will do: a
-        ``ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=worker_init)``, dask's
+        ``ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=mattis.sweeps.sweep.worker_init)``, dask's
         ``Client.get_executor(pure=False)``, an ``MPIPoolExecutor``.
     store : path, optional
         A folder (zarr v3) that keeps every tile as soon as it is done. The same call resumes: it computes what

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.quadrature import FieldAverages, field, field_error
-from .model import Model, Thermodynamics, parameter
+from .model import Model, Report, parameter
 
 FERROMAGNET_ABOVE = 1e-3
 
@@ -72,18 +72,15 @@ class CurieWeiss(Model):
         f = self._field(x)
         return f.tanh[None], f.C[None, None]
 
-    def quadrature_error(self, x: Array) -> Array:
-        """Round-off alone: the field has no width."""
-        return field_error(x[0], 0.0, self.T).tanh
-
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """The magnetisation m."""
         return {"m": x[0]}
 
-    def thermodynamics(self, x: Array) -> Thermodynamics:
+    def report(self, x: Array) -> Report:
         """f = m^2/2 - T ln 2cosh(m/T); u = -m^2/2; s = ln 2cosh - (m/T) tanh; no disorder, so replicon 1."""
         m, f = x[0], self._field(x)
-        return Thermodynamics(0.5 * m**2 - f.log2cosh, -0.5 * m**2, f.entropy, np.ones(np.shape(m)))
+        error = field_error(m, 0.0, self.T, f).tanh
+        return Report(0.5 * m**2 - f.log2cosh, -0.5 * m**2, f.entropy, np.ones(np.shape(m)), error)
 
     @classmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.backend import Array
 from ..core.quadrature import FieldAverages, field, field_error
 from .dataset import PROTOCOLS, resolve
-from .model import Model, Thermodynamics, parameter
+from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
 
@@ -174,11 +174,6 @@ class Hopfield(Model):
             n_C = (m_C + self.rho * n * C_C) / share
         return image, np.stack([np.stack([n_n, n_C]), np.stack([C_n, C_C])])
 
-    def quadrature_error(self, x: Array) -> Array:
-        """The larger of the errors of m and C."""
-        e = field_error(x[0], np.sqrt(self._variance(x)), self.T)
-        return np.maximum(e.tanh, e.C)
-
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """Mattis overlap m, example overlap n (with examples), overlap q, noise overlap r_noise."""
         q, r, _ = self._noise(x[1])
@@ -205,7 +200,7 @@ class Hopfield(Model):
             return 0.5 * np.asarray(self.alpha)
         return 0.5 * np.asarray(self.alpha) / (self.r**2 * (1 + self.rho))
 
-    def thermodynamics(self, x: Array) -> Thermodynamics:
+    def report(self, x: Array) -> Report:
         """With (1 + rho) n^2 for m^2 and sums over soft modes (k = coupling, D = 1 - k C); nan where D <= 0.
 
         f as in the class docstring; u = -(1 + rho) n^2/2 + (alpha/2)[diagonal - sum k/D - r C];
@@ -213,17 +208,20 @@ class Hopfield(Model):
         replicon = 1 - alpha (E sech^4/T^2) sum k^2/D^2.
         """
         n, C = x
-        f = self._field(x)
+        sd = np.sqrt(self._variance(x))
+        f = field(n, sd, self.T)
+        error = field_error(n, sd, self.T, f)
         glass_f, glass_u, glass_s = self._glass(C)
         signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = sum((number * k**2 / (1 - k * C) ** 2 for number, k in self._modes()), np.zeros(()))
             unstable = self._loaded(gain * f.sech4)
-        return Thermodynamics(
+        return Report(
             signal + glass_f + diagonal - f.log2cosh,
             -signal + glass_u + diagonal,
             f.entropy + glass_s,
             1 - unstable,
+            np.maximum(error.tanh, error.C),
         )
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:

@@ -43,13 +43,14 @@ class Range:
         return v
 
 
-class Thermodynamics(NamedTuple):
-    """Per spin, at a solution: all four come from one average over the field."""
+class Report(NamedTuple):
+    """Per spin, at a solution, from one average over the field; ``quadrature_error`` is the largest error of F(x)."""
 
     free_energy: Array
     energy: Array
     entropy: Array
     replicon: Array
+    quadrature_error: Array
 
 
 def parameter(
@@ -161,32 +162,28 @@ class Model(ABC):
         """The map F(x), shape (variables, *shape), and dF_i/dx_j, shape (variables, variables, *shape)."""
 
     @abstractmethod
-    def quadrature_error(self, x: Array) -> Array:
-        """Estimate of the largest error of F(x) that the Gaussian averages make, shape (*shape)."""
-
-    @abstractmethod
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """What is reported, by name: each of ``shape`` (and a last axis mu where it is a vector)."""
 
     @abstractmethod
-    def thermodynamics(self, x: Array) -> Thermodynamics:
-        """Free energy, energy, entropy and replicon at x, each of ``shape``."""
+    def report(self, x: Array) -> Report:
+        """Free energy, energy, entropy, replicon and the error of the averages at x, each of ``shape``."""
 
     def free_energy(self, x: Array) -> Array:
         """Free energy per spin, stationary in x exactly where the map is fixed; nan where it is not defined."""
-        return self.thermodynamics(x).free_energy
+        return self.report(x).free_energy
 
     def energy(self, x: Array) -> Array:
         """Energy per spin at a solution."""
-        return self.thermodynamics(x).energy
+        return self.report(x).energy
 
     def entropy(self, x: Array) -> Array:
         """Entropy per spin at a solution."""
-        return self.thermodynamics(x).entropy
+        return self.report(x).entropy
 
     def replicon(self, x: Array) -> Array:
         """1 - de Almeida-Thouless value; -inf where that diverges."""
-        return self.thermodynamics(x).replicon
+        return self.report(x).replicon
 
     @classmethod
     @abstractmethod

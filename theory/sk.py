@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.quadrature import FieldAverages, field, field_error
-from .model import Model, Thermodynamics, parameter
+from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, overlap
 
 
@@ -62,11 +62,10 @@ class SherringtonKirkpatrick(Model):
         return ("C",)
 
     def start(self, name: str) -> Array:
-        """q = 1 or q = 0."""
+        """q = 1, or free spins in the field h: C = sech^2(h/T)/T, q = 0 without a field."""
         if name not in self.starts:
             raise self._no_start(name)
-        with np.errstate(divide="ignore"):
-            return self._stack(0.0 if name == "spin_glass" else 1 / np.asarray(self.T))
+        return self._stack(0.0 if name == "spin_glass" else field(self.h, 0.0, self.T).C)
 
     def box(self) -> tuple[Array, Array]:
         """0 <= C <= 1/T."""
@@ -86,15 +85,11 @@ class SherringtonKirkpatrick(Model):
             slope = np.where(np.isinf(f.C_var), np.inf, -np.asarray(self.T) * f.C_var)
         return f.C[None], slope[None, None]
 
-    def quadrature_error(self, x: Array) -> Array:
-        """Error of C."""
-        return field_error(self.h, np.sqrt(self._q(x)), self.T).C
-
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """Magnetisation m and overlap q of two replicas."""
         return {"m": self._field(x).tanh, "q": self._q(x)}
 
-    def thermodynamics(self, x: Array) -> Thermodynamics:
+    def report(self, x: Array) -> Report:
         """f = -C (1 - q)/4 - T E ln 2cosh; u = -C (1 + q)/2 - h m; s = E[ln 2cosh - h tanh] - C^2/4.
 
         The replicon is 1 - E sech^4/T^2; s = -1/(2 pi) at T = h = 0.
@@ -102,8 +97,9 @@ class SherringtonKirkpatrick(Model):
         C, q, f = x[0], self._q(x), self._field(x)
         with np.errstate(invalid="ignore"):
             free_energy = -0.25 * C * (1 - q) - f.log2cosh
+        error = field_error(self.h, np.sqrt(q), self.T, f).C
         energy = -0.5 * C * (1 + q) - np.asarray(self.h) * f.tanh
-        return Thermodynamics(free_energy, energy, f.entropy - 0.25 * C**2, 1 - f.sech4)
+        return Report(free_energy, energy, f.entropy - 0.25 * C**2, 1 - f.sech4, error)
 
     @classmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from mattis.sweeps import grid
 from mattis.sweeps.sweep import sweep, worker_init
-from mattis.theory.model import Model, Thermodynamics, parameter
+from mattis.theory.model import Model, Report, parameter
 
 ALPHA = np.linspace(0.0, 0.9, 10)
 T = np.linspace(0.1, 1.0, 10)
@@ -48,14 +48,11 @@ class Toy(Model):
         image = np.tanh((self.alpha + x[0]) / width)
         return 0.5 * image[None], (0.5 * (1 - image**2) / width)[None, None]
 
-    def quadrature_error(self, x):
-        return np.zeros_like(x[0])
-
     def order_parameters(self, x):
         return {"x": x[0], "powers": x[0][..., None] ** np.arange(1, self.K + 1)}
 
-    def thermodynamics(self, x):
-        return Thermodynamics(x[0] ** 2, x[0] ** 3, x[0] ** 4, x[0] ** 5)
+    def report(self, x):
+        return Report(x[0] ** 2, x[0] ** 3, x[0] ** 4, x[0] ** 5, np.zeros_like(x[0]))
 
     @classmethod
     def label(cls, order):
@@ -68,13 +65,13 @@ class Gated(Toy):
 
     gate: str = ""
 
-    def thermodynamics(self, x):
+    def report(self, x):
         gate, end = Path(self.gate), time.monotonic() + 60
         if x.size and np.max(self.alpha) > 0.45 and not gate.exists():
             gate.with_name(f"{os.getpid()}.waits").touch()
             while not gate.exists() and time.monotonic() < end:
                 time.sleep(0.01)
-        return super().thermodynamics(x)
+        return super().report(x)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,11 +80,11 @@ class Fragile(Toy):
 
     cause: str = ""
 
-    def thermodynamics(self, x):
+    def report(self, x):
         odd = (np.rint(self.alpha * 10) % 2 == 1) & (np.rint(self.T * 10) % 2 == 1)
         if odd.any() and Path(self.cause).exists():
             raise ZeroDivisionError("the cause is there")
-        return super().thermodynamics(x)
+        return super().report(x)
 
 
 def small_tiles():

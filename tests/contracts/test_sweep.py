@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mattis.core import versions
 from mattis.solvers.newton import Newton
-from mattis.sweeps import grid, provenance
+from mattis.sweeps import grid
 from mattis.sweeps import sweep as engine
 from mattis.sweeps.sweep import sweep, worker_init
 from mattis.theory.hopfield import Hopfield
@@ -212,6 +213,6 @@ def test_a_worker_has_one_thread():
 
 
 def test_commit_is_none_outside_a_checkout(tmp_path):
-    assert provenance._commit(tmp_path) == "none"
+    assert versions.commit(tmp_path) == "none"
     (tmp_path / "broken" / ".git").mkdir(parents=True)
-    assert provenance._commit(tmp_path / "broken") == "none"
+    assert versions.commit(tmp_path / "broken") == "none"

@@ -1,0 +1,383 @@
+"""One battery for every model and protocol: shapes, derivatives, thermodynamics, limits, and what is refused."""
+
+import dataclasses
+
+import mattis as mt
+import numpy as np
+import pytest
+from mattis.solvers.stability import stability
+from mattis.sweeps.solve import fixed_points
+
+CASES = {
+    "curie_weiss": (mt.CurieWeiss, {}),
+    "sk": (mt.SherringtonKirkpatrick, {}),
+    "sk_field": (mt.SherringtonKirkpatrick, {"h": 0.3}),
+    "storing": (mt.Hopfield, {"alpha": 0.05}),
+    "no_load": (mt.Hopfield, {"alpha": 0.0}),
+    "supervised_rho": (mt.Hopfield, {"alpha": 0.03, "protocol": "supervised", "rho": 0.1}),
+    "supervised_rM": (mt.Hopfield, {"alpha": 0.02, "protocol": "supervised", "r": 0.8, "M": 5}),
+    "unsupervised": (mt.Hopfield, {"alpha": 0.02, "protocol": "unsupervised", "r": 0.5, "M": 30}),
+}
+TEMPERATURES = (0.0, 1e-3, 0.05, 0.31, 0.6, 1.7)
+EVERY = pytest.mark.parametrize("case", CASES)
+
+
+def make(case, T, **changes):
+    cls, const = CASES[case]
+    return cls(T=T, **const | changes)
+
+
+def solved(case, T, start=None):
+    """(model, solution, x), flat: x the variables at the solution."""
+    model = make(case, np.atleast_1d(T)).flat()
+    start = start or model.starts[0]
+    return model, mt.solve(model, start), fixed_points(model, start, mt.Newton()).x
+
+
+def map_of(model):
+    return lambda x: model.self_consistency(x)[0]
+
+
+def inner(case, T):
+    """A point off every solution and inside the box, with the lengths over which the map varies there."""
+    model = make(case, T)
+    x = {"m": 0.55, "n": 0.5, "C": 0.35 if "sk" in case else 0.22}
+    length = {"m": 0.4, "n": 0.4, "C": 0.2}
+    if case in ("curie_weiss", "no_load") and T < 0.1:
+        x["m"], length["m"] = 1.5 * T, T
+    names = model.variables
+    return model, np.array([x[v] for v in names]), np.array([length[v] for v in names])
+
+
+DIFFERENCE = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
+
+
+def derivative(f, x, j, length):
+    """Fourth-order difference in x_j with step 1e-3 length: truncation 1e-11, round-off 1e-10, in units f/length."""
+    step = np.zeros_like(x)
+    step[j] = 1e-3 * length
+    return sum(w * f(x + k * step) for k, w in DIFFERENCE) / (1e-3 * length)
+
+
+@EVERY
+def test_a_scalar_is_a_grid_of_one_and_a_row_of_any_grid(case):
+    T = np.array([[0.0, 0.2, 0.45, 1.4], [0.6, 0.05, 0.3, 1.1], [0.1, 0.25, 0.15, 2.0]])
+    wide = mt.solve(make(case, T))
+    turned = mt.solve(make(case, T.T[::-1]))
+    for name, value in wide.values.items():
+        assert value.shape == (3, 4), name
+        np.testing.assert_array_equal(turned.values[name], value.T[::-1], err_msg=name)
+    for at in ((0, 0), (1, 2), (2, 3)):
+        point, row = mt.solve(make(case, T[at])), mt.solve(make(case, T[at[0], at[1] : at[1] + 1]))
+        for name in wide.values:
+            assert np.shape(point.values[name]) == ()
+            assert row.values[name].shape == (1,)
+            np.testing.assert_array_equal(point.values[name], wide.values[name][at], err_msg=name)
+            np.testing.assert_array_equal(row.values[name][0], wide.values[name][at], err_msg=name)
+
+
+@pytest.mark.parametrize("case", ["sk_field", "storing", "supervised_rho", "supervised_rM", "unsupervised"])
+def test_every_parameter_broadcasts(case):
+    other = {"sk_field": ("h", [0.1, 0.4, -0.2]), "storing": ("alpha", [0.01, 0.0, 0.9])}
+    other |= {"supervised_rho": ("rho", [0.0, 0.05, 0.2]), "supervised_rM": ("M", [3, 8, 40])}
+    name, values = other.get(case, ("r", [0.4, 0.6, 1.0]))
+    T = np.array([0.0, 0.3])
+    grid = mt.solve(make(case, T[:, None], **{name: values}))
+    assert grid.model.shape == (2, 3)
+    for i, j in np.ndindex(2, 3):
+        one = mt.solve(make(case, T[i], **{name: values[j]}))
+        assert one.free_energy == grid.free_energy[i, j]
+        assert one.q == grid.q[i, j]
+        assert getattr(grid, name)[i, j] == values[j]
+
+
+@EVERY
+def test_a_model_of_no_points(case):
+    empty = mt.solve(make(case, np.ones((0, 3))))
+    assert empty.free_energy.shape == (0, 3)
+    assert empty.label.shape == (0, 3)
+    assert empty.converged.dtype == bool
+
+
+@EVERY
+@pytest.mark.parametrize("T", TEMPERATURES)
+def test_jacobian_is_the_derivative_of_the_map(case, T):
+    """Tolerance of derivative(), for maps of order 1/length."""
+    if T == 0 and case in ("curie_weiss", "no_load"):
+        pytest.skip("a step function")
+    model, x, length = inner(case, T)
+    J = model.self_consistency(x)[1]
+    assert J.shape == (x.size, x.size)
+    for j in range(x.size):
+        found = derivative(map_of(model), x, j, length[j])
+        np.testing.assert_allclose(J[:, j], found, rtol=0, atol=2e-9 * np.ptp([0, 1, *abs(J.ravel())]) / length[j])
+
+
+@EVERY
+@pytest.mark.parametrize("T", TEMPERATURES)
+def test_free_energy_is_stationary_where_the_map_is_fixed_and_only_there(case, T):
+    model, x, length = inner(case, T)
+    if not (T == 0 and case in ("sk", "sk_field", "no_load", "curie_weiss")):  # there f does not depend on C
+        gap = abs(model.self_consistency(x)[0] - x)
+        slopes = [derivative(model.free_energy, x, j, length[j]) for j in range(x.size)]
+        assert gap.max() > 1e-2
+        assert max(map(abs, slopes)) > 1e-4 * gap.max()
+    for start in model.starts:
+        model, solution, x = solved(case, T, start)
+        if not np.isfinite(solution.free_energy).all() or (T == 0 and case in ("curie_weiss", "no_load")):
+            continue
+        W = max(T, 0.05)
+        for j, name in enumerate(model.variables):
+            unit = W if name != "C" else min(0.2, 0.3 * abs(1 - x[j, 0]) if "sk" not in case else 0.2)
+            if name == "C" and (solution.q < 1e-8 or T * unit * 2e-3 > solution.q):
+                continue  # q = 1 - T C is clipped at zero: f has a kink there
+            assert abs(derivative(model.free_energy, x, j, unit)[0]) < 1e-9 / unit, (start, name)
+
+
+@EVERY
+@pytest.mark.parametrize("start", [0, 1])
+def test_energy_and_entropy_are_derivatives_of_the_free_energy(case, start):
+    """s = -df/dT, u = d(beta f)/d beta, f = u - T s along solutions; differences as in derivative()."""
+    T = np.array([0.12, 0.35, 0.8, 1.9])
+    start = make(case, 1.0).starts[start]
+
+    def f(t):
+        return mt.solve(make(case, t), start).free_energy
+
+    here = mt.solve(make(case, T), start)
+    defined = np.isfinite(here.free_energy)  # not for a paramagnet with D <= 0
+    assert defined[-1]
+    gap = here.free_energy - here.energy + T * here.entropy
+    assert (abs(gap[defined]) < 4e-12).all()  # of first order in the residual, 1e-12
+    by_T = sum(w * f(T * (1 + 1e-3 * k)) for k, w in DIFFERENCE) / (1e-3 * T)
+    assert (abs(here.entropy + by_T)[defined] < (1e-9 / T)[defined]).all()
+    beta = 1 / T
+    by_beta = sum(w * beta * (1 + 1e-3 * k) * f(1 / (beta * (1 + 1e-3 * k))) for k, w in DIFFERENCE) / (1e-3 * beta)
+    assert (abs(here.energy - by_beta)[defined] < (1e-9 / T)[defined]).all()
+
+
+@EVERY
+@pytest.mark.parametrize("T", TEMPERATURES)
+def test_signal_to_minus_signal(case, T):
+    """H is even (h = 0): the map is odd in m or n and even in C; f is even. With a field, h goes along."""
+    model, x, _ = inner(case, T)
+    if isinstance(model, mt.SherringtonKirkpatrick):
+        mirrored, y, odd = make(case, T, h=-model.h), x, []
+    else:
+        mirrored, y, odd = model, x * np.where(np.array(model.variables) == "C", 1, -1), [0]
+    image, J = model.self_consistency(x)
+    mirror, K = mirrored.self_consistency(y)
+    sign = np.array([-1.0 if j in odd else 1.0 for j in range(x.size)])
+    np.testing.assert_allclose(mirror, sign * image, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(K, sign[:, None] * sign * J, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(mirrored.free_energy(y), model.free_energy(x), rtol=1e-13)
+
+
+EXTRAPOLATE = np.array([4.0, -6.0, 4.0, -1.0])
+
+
+@EVERY
+@pytest.mark.parametrize("start", [0, 1])
+def test_low_temperature_tends_to_zero_temperature(case, start):
+    """x and f are smooth in T >= 0 (Sommerfeld): cubic extrapolation from t, 2t, 3t, 4t errs by O(t^4)."""
+    start = make(case, 1.0).starts[start]
+    if case in ("curie_weiss", "no_load") and start != make(case, 1.0).starts[0]:
+        pytest.skip("without noise only the aligned solution has a limit: C of the paramagnet is 1/T")
+    if case == "sk" and start == "paramagnet":
+        pytest.skip("C = 1/T diverges")
+    if case != "sk_field" and start == "paramagnet":
+        pytest.skip("no paramagnet at T = 0")
+    steps = [np.arange(5) * 4e-3, np.arange(5) * 2e-3]
+    gaps = {}
+    for T in [*steps, np.array([0.0, 1e-8, 1e-12])]:
+        model, solution, x = solved(case, T, start)
+        for name, v in [*zip(model.variables, x, strict=True), ("f", solution.free_energy)]:
+            gaps.setdefault(name, []).append(v[0] - EXTRAPOLATE @ v[1:] if T.size == 5 else abs(v - v[0]).max())
+    for name, (coarse, fine, cold) in gaps.items():
+        assert abs(fine) < max(1e-11, 0.1 * abs(coarse)), name
+        assert cold < 1e-6 * 1e-2 + 1e-12, name
+    _, solution, _ = solved(case, np.array([0.0, 1e-8]), start)
+    assert solution.stability[1] == pytest.approx(solution.stability[0], abs=1e-6)
+
+
+@EVERY
+def test_box_holds_every_solution_and_start(case):
+    """The flow without a box, dx = 0.2 (F - x), ends inside it, or where there is no free energy (D <= 0)."""
+    T = np.array([0.05, 0.3, 0.7, 1.2, 2.5])
+    model = make(case, T)
+    low, high = model.box()
+    for start in model.starts:
+        x = model.start(start)
+        assert x.shape == (len(model.variables), 5)
+        for _ in range(400):
+            x = x + 0.2 * (model.self_consistency(x)[0] - x)
+        inside = ((x >= low - 1e-12) & (x <= high + 1e-12)).all(axis=0)
+        assert (inside | np.isnan(model.free_energy(x))).all(), start
+
+
+@EVERY
+def test_starts_flow_to_solutions_and_unknown_ones_are_named(case):
+    model = make(case, 0.4)
+    for start in model.starts:
+        assert mt.solve(model, start).converged
+    message = rf"^start must be one of {', '.join(model.starts)}, got 'ferro'$"
+    with pytest.raises(ValueError, match=message):
+        mt.solve(model, "ferro")
+
+
+@EVERY
+@pytest.mark.parametrize("T", [0.05, 0.31, 0.6, 1.7])
+def test_stability_is_the_rate_of_the_flow(case, T):
+    """Least eigenvalue of 1 - map' by differences, and the flow dx/dt = F - x returns or runs away accordingly."""
+    for start in make(case, T).starts:
+        model, solution, x = solved(case, T, start)
+        if solution.q < 1e-8 if "C" in model.variables else False:
+            continue  # q = 1 - T C is clipped at zero: only one side is differentiable
+        if abs(solution.stability) < 1e-3:
+            continue
+        unit = max(T, 0.05) * 0.5
+        J = np.stack([derivative(map_of(model), x, j, unit) for j in range(len(x))], axis=1)
+        least = np.linalg.eigvals(np.eye(len(x)) - J[..., 0]).real.min()
+        assert solution.stability == pytest.approx(least, abs=1e-7), start
+        near = x + 1e-5 * np.array([[1.0], [-0.3]])[: len(x)]
+        first = abs(near - x).max()
+        for _ in range(100):
+            near = near + 0.1 * (model.self_consistency(near)[0] - near)
+        assert (abs(near - x).max() < first) == (least > 0), start
+
+
+@EVERY
+def test_residual_and_quadrature_error_are_small(case):
+    T = np.array([0.0, 0.05, 0.31, 0.6, 1.7])
+    for start in make(case, T).starts:
+        solution = mt.solve(make(case, T), start)
+        assert (solution.residual < 1e-12).all()
+        finite = np.isfinite(solution.quadrature_error)
+        assert finite.all()
+        assert (solution.quadrature_error < 1e-10).all()
+
+
+@EVERY
+def test_label_names_the_solution(case):
+    T = np.array([0.1, 0.9, 1.9])
+    cls = type(make(case, 1.0))
+    first = mt.solve(make(case, T))
+    named = {
+        "curie_weiss": ["ferromagnet", "ferromagnet", "paramagnet"],
+        "sk": ["spin_glass", "spin_glass", "paramagnet"],
+        "sk_field": ["spin_glass"] * 3,
+        "no_load": ["retrieval", "retrieval", "paramagnet"],
+    }.get(case, ["retrieval", "spin_glass", "paramagnet"])
+    assert first.label.tolist() == named
+    order = {name: np.zeros(2) for name in (*first.model.order, "q")}
+    assert cls.label(order).tolist() == ["paramagnet"] * 2
+
+
+@EVERY
+def test_a_model_is_frozen(case):
+    model = make(case, 0.3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        model.T = 0.4
+    with pytest.raises(TypeError):
+        type(model)(0.3)
+
+
+@EVERY
+def test_declarations(case):
+    """Names that a sweep, a figure and a boundary need."""
+    model = make(case, 0.3)
+    assert set(model.continuous) <= set(model.starts)
+    assert set(model.order) <= set(model.order_parameters(model.start(model.starts[0])))
+    assert {*model.parameters(), *model.order} <= set(model.symbols)
+    assert model.load is None or model.load in model.parameters()
+    assert len(model.reference) > 10
+
+
+@pytest.mark.parametrize("T", [0.0, 0.5])
+@pytest.mark.parametrize("alpha", [1e-3, 1e-5, 1e-7])
+def test_the_glass_of_small_loads(alpha, T):
+    """alpha r stays finite as alpha -> 0: (c + sqrt alpha)^2 at T = 0, c = sqrt(2/pi) (dense_hebbian.md 2.1).
+
+    D = 1 - C is about sqrt(alpha), so round-off of C gives the residual a floor of 1e-16/sqrt(alpha).
+    """
+    glass = mt.solve(mt.Hopfield(alpha=alpha, T=T), "spin_glass")
+    assert glass.label == "spin_glass"
+    if T == 0:
+        assert alpha * glass.r_noise == pytest.approx((np.sqrt(2 / np.pi) + np.sqrt(alpha)) ** 2, rel=1e-8)
+
+
+BAD = [
+    (mt.CurieWeiss, {"T": -0.1}, r"^T must be finite and >= 0, got -0.1$"),
+    (mt.CurieWeiss, {"T": [0.2, np.nan, 0.3]}, r"^T must be finite and >= 0, got nan at index \(1,\)$"),
+    (mt.CurieWeiss, {"T": np.inf}, r"^T must be finite and >= 0, got inf$"),
+    (mt.CurieWeiss, {"T": "warm"}, r"^T must be a real number or an array of them, finite and >= 0, got 'warm'$"),
+    (mt.CurieWeiss, {"T": 1j}, r"^T must be a real number or an array of them, finite and >= 0, got 1j$"),
+    (mt.CurieWeiss, {"T": [[0.1], [0.2, 0.3]]}, r"^T must be a real number or an array of them"),
+    (mt.SherringtonKirkpatrick, {"T": -1.0}, r"^T must be finite and >= 0, got -1.0$"),
+    (mt.SherringtonKirkpatrick, {"T": 1.0, "h": np.nan}, r"^h must be finite, got nan$"),
+    (mt.SherringtonKirkpatrick, {"T": 1.0, "h": -np.inf}, r"^h must be finite, got -inf$"),
+    (mt.SherringtonKirkpatrick, {"T": [1.0, 2.0], "h": [1.0, 2.0, 3.0]},
+     r"^the parameters must broadcast together, got T of shape \(2,\), h of shape \(3,\)$"),
+    (mt.Hopfield, {"alpha": -0.2, "T": 1.0}, r"^alpha must be finite and >= 0, got -0.2$"),
+    (mt.Hopfield, {"alpha": np.inf, "T": 1.0}, r"^alpha must be finite and >= 0, got inf$"),
+    (mt.Hopfield, {"alpha": 0.1, "T": [[0.1, -2.0]]}, r"^T must be finite and >= 0, got -2.0 at index \(0, 1\)$"),
+    (mt.Hopfield, {"alpha": [0.1, 0.2], "T": [1.0, 2.0, 3.0]}, r"^the parameters must broadcast together, got alpha of "
+     r"shape \(2,\), T of shape \(3,\)$"),
+    (mt.Hopfield, {"alpha": 0.1, "T": 1.0, "protocol": "online"},
+     r"^protocol must be one of storing, supervised, unsupervised, got 'online'$"),
+    (mt.Hopfield, {"alpha": 0.1, "T": 1.0, "rho": 0.1},
+     r"^protocol='storing' stores the patterns themselves and takes no rho, r or M, got rho$"),
+    (mt.Hopfield, {"alpha": 0.1, "T": 1.0, "r": 0.5, "M": 3}, r"takes no rho, r or M, got r, M$"),
+]  # fmt: skip
+SUPERVISED = [
+    ({}, r"^protocol='supervised' needs rho, or both r and M$"),
+    ({"rho": -0.1}, r"^rho must be finite and >= 0, got -0.1$"),
+    ({"rho": np.nan}, r"^rho must be finite and >= 0, got nan$"),
+    ({"r": 0.5}, r"^r and M must be given together, got r alone$"),
+    ({"M": 5}, r"^r and M must be given together, got M alone$"),
+    ({"r": 0.0, "M": 5}, r"^r must be finite and in \(0, 1\], got 0.0$"),
+    ({"r": 1.2, "M": 5}, r"^r must be finite and in \(0, 1\], got 1.2$"),
+    ({"r": -0.5, "M": 5}, r"^r must be finite and in \(0, 1\], got -0.5$"),
+    ({"r": np.nan, "M": 5}, r"^r must be finite and in \(0, 1\], got nan$"),
+    ({"r": 0.5, "M": 0}, r"^M must be an integer, finite and >= 1, got 0.0$"),
+    ({"r": 0.5, "M": 2.5}, r"^M must be an integer, finite and >= 1, got 2.5$"),
+    ({"r": 0.5, "M": np.inf}, r"^M must be an integer, finite and >= 1, got inf$"),
+    ({"r": 0.5, "M": [4, 7, 2.5]}, r"^M must be an integer, finite and >= 1, got 2.5 at index \(2,\)$"),
+    ({"rho": 0.2, "r": 0.5, "M": 30}, r"^rho must be \(1 - r\^2\)/\(M r\^2\) where r and M are given too, got 0.2$"),
+    (
+        {"r": [0.5, 0.6], "M": [1, 2, 3]},
+        r"^the parameters must broadcast together, got .*r of shape \(2,\), M of",
+    ),
+    ({"rho": [0.1, 0.2], "r": [0.5, 0.6, 0.7], "M": 5}, r"^the parameters must broadcast together"),
+]
+UNSUPERVISED = [
+    ({"rho": 0.1}, r"^protocol='unsupervised' needs both r and M$"),
+    ({}, r"^protocol='unsupervised' needs both r and M$"),
+    ({"rho": 0.1, "r": 0.5}, r"^r and M must be given together, got rho, r alone$"),
+]
+BAD += [(mt.Hopfield, {"alpha": 0.1, "T": 1.0, "protocol": "supervised"} | k, why) for k, why in SUPERVISED]
+BAD += [(mt.Hopfield, {"alpha": 0.1, "T": 1.0, "protocol": "unsupervised"} | k, why) for k, why in UNSUPERVISED]
+
+
+@pytest.mark.parametrize(("cls", "parameters", "message"), BAD)
+def test_what_is_refused(cls, parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message) as refused:
+        cls(**parameters)
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_parameters_are_refused_by_name():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'beta'"):
+        mt.Hopfield(alpha=0.1, beta=2.0)
+
+
+def test_both_descriptions_of_a_dataset_where_they_agree():
+    """rho = (1 - r^2)/(M r^2): r = 0.5, M = 30 is rho = 0.1 (dense_hebbian.md 1.3)."""
+    both = mt.Hopfield(alpha=0.02, T=0.2, protocol="supervised", rho=0.1, r=0.5, M=30)
+    assert mt.solve(both).n == pytest.approx(mt.solve(make("supervised_rho", 0.2, alpha=0.02)).n, rel=1e-14)
+
+
+@EVERY
+def test_stability_of_one_point_is_that_of_the_jacobian(case):
+    model, solution, x = solved(case, 0.31)
+    assert stability(model.self_consistency(x)[1]) == pytest.approx(solution.stability, rel=1e-9)
