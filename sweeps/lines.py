@@ -54,7 +54,7 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
     (0.137905566495, 0.9674171157)
     """
     family = _Family(Model, along, const)
-    family.check(of)
+    family.check("of", of)
     if of in Model.continuous:
         return family.solution(*_onset(family))
     if of == "paramagnet" or Model.load is None:
@@ -95,10 +95,10 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
     0.02807626
     """
     family = _Family(Model, along, const)
+    if isinstance(between, str) or len(set(between)) != 2 or len(between) != 2:
+        raise ValueError(f"between must be two different solutions, got {between!r}")
     for name in between:
-        family.check(name)
-    if between[0] == between[1]:
-        raise ValueError(f"between must name two different solutions, got {between[0]!r} twice")
+        family.check("between", name)
     for a, b in (between, between[::-1]):
         if a in Model.continuous and b == "paramagnet":
             return family.solution(*_onset(family))
@@ -139,7 +139,7 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
     [0.00145, 0.009473]
     """
     family = _Family(Model, along, const)
-    family.check(of)
+    family.check("of", of)
 
     def replicon(value: Array, i: Index) -> Array:
         return _of(family.at(value, i), of, "replicon")
@@ -170,9 +170,9 @@ class _Family:
         self.shape, self.base = model.shape, model.flat()
         self.size = int(np.prod(self.shape))
 
-    def check(self, name: str) -> None:
+    def check(self, argument: str, name: str) -> None:
         if name not in self.cls.starts:
-            raise ValueError(f"{self.cls.__name__} has solutions {', '.join(self.cls.starts)}, got {name!r}")
+            raise ValueError(f"{argument} must be among {', '.join(self.cls.starts)}, got {name!r}")
 
     def at(self, value: Array, i: Index | None = None) -> Model:
         base = self.base if i is None else self.base.at(i)

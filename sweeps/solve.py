@@ -105,6 +105,8 @@ def solve(model: Model, start: str | None = None, solver: Solver | None = None) 
         If any point failed; its ``solution`` holds all points. In a sweep failures are data instead.
     ValueError
         If the start is unknown.
+    TypeError
+        If model is no model.
 
     Examples
     --------
@@ -113,6 +115,10 @@ def solve(model: Model, start: str | None = None, solver: Solver | None = None) 
     >>> round(float(point.m), 10), round(float(point.q), 10), str(point.label)
     (0.9041060753, 0.833357964, 'retrieval')
     """
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"model must be a model with its parameters, such as mattis.Hopfield(alpha=, T=), got {model!r}"
+        )
     name = model.starts[0] if start is None else start
     values = evaluate(model, name, Newton() if solver is None else solver)
     values["label"] = np.asarray(model.label(values))
