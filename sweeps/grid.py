@@ -16,7 +16,7 @@ from .solve import evaluate
 from .store import FORMAT, Tile, key_of
 
 TODO, DONE, FAILED = 0, 1, 2
-SMALLEST_TILE, LARGEST_TILE = 1024, 8192
+SMALLEST_TILE, LARGEST_TILE = 4096, 8192
 
 LONG_NAMES = {
     "free_energy": "free energy per spin",

@@ -52,7 +52,7 @@ def sweep(
 
     At each point x = F(x) is iterated from each start. The grid is cut into tiles (one start, at most 8192
     points, the same for every executor), each solved in one vectorised call: any executor, number of workers
-    or interruption gives the same bits.
+    or interruption gives the same bits, on processors of one kind.
 
     Parameters
     ----------
