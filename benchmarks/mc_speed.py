@@ -12,9 +12,10 @@ Both sample the same law: the energies per spin are printed side by side.
 import os
 import time
 
-import mattis as mt
 import numba
 import numpy as np
+
+import mattis as mt
 
 SIZES = ((1000, 50), (2000, 100))
 TEMPERATURES = (0.3, 1.0)

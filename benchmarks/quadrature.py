@@ -13,6 +13,7 @@ import os
 import time
 
 import numpy as np
+
 from mattis.core.quadrature import average, field, field_error
 
 SEVEN = ("tanh", "C", "C_mean", "C_var", "sech4", "log2cosh", "entropy")

@@ -19,10 +19,11 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import mattis as mt
 import numpy as np
-from mattis.sweeps.sweep import worker_init
 from obvious_script import STARTS, solve_point
+
+import mattis as mt
+from mattis.sweeps.sweep import worker_init
 
 GOAL_US, GOAL_RATIO = 20.0, 350.0
 REPEATS, SOLVES, SEED = 5, 600, 1987

@@ -10,8 +10,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import mattis
 import pytest
+
+import mattis
 from mattis.core.jit import PACKAGES
 
 ROOT = Path(mattis.__file__).parent

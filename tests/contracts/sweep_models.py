@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+
 from mattis.sweeps import grid
 from mattis.sweeps.sweep import sweep, worker_init
 from mattis.theory.model import Model, Report, parameter

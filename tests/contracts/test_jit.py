@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mattis
 import pytest
+
+import mattis
 from mattis.core import jit
 
 ROOT = Path(mattis.__file__).parent

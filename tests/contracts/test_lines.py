@@ -1,11 +1,12 @@
 """Boundaries: what is returned lies on the boundary, by other means than those that found it; phases from a dataset."""
 
-import mattis as mt
 import numpy as np
 import pytest
 import xarray as xr
-from mattis.core.quadrature import field
 from scipy.optimize import brentq
+
+import mattis as mt
+from mattis.core.quadrature import field
 
 DATASETS = [
     {},

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 
-import mattis as mt
 import numpy as np
 import pytest
 import xarray as xr
+
+import mattis as mt
 from mattis.mc import chains as engine
 from mattis.mc import cpu
 

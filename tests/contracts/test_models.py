@@ -2,9 +2,10 @@
 
 import dataclasses
 
-import mattis as mt
 import numpy as np
 import pytest
+
+import mattis as mt
 from mattis.solvers.stability import stability
 from mattis.sweeps.solve import fixed_points
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from mattis.core.philox import STREAMS, fill_words, key, lane, philox, words
 
 KNOWN = [  # counter, key, answer: kat_vectors of Random123 (Salmon et al., SC'11)

@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 import pytest
-from mattis.core.quadrature import FieldAverages, average, field, field_error
-from mattis.core.quadrature import _split as split
 from scipy.integrate import quad
 from scipy.special import erf
+
+from mattis.core.quadrature import FieldAverages, average, field, field_error
+from mattis.core.quadrature import _split as split
 
 NAMES = FieldAverages._fields
 STATED = 1e-13

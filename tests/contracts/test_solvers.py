@@ -3,13 +3,14 @@
 import itertools
 from dataclasses import fields
 
-import mattis as mt
 import numpy as np
 import pytest
+from scipy.optimize import root as scipy_root
+
+import mattis as mt
 from mattis.solvers.root import Root
 from mattis.solvers.stability import least_eigenvalue, stability
 from mattis.sweeps.solve import fixed_points
-from scipy.optimize import root as scipy_root
 
 SOLVERS = {"newton": mt.Newton(), "damped": mt.Damped(), "anderson": mt.Anderson()}
 EVERY = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
 from mattis.core.errors import StoreError
 from mattis.solvers.newton import Newton
 from mattis.sweeps import grid, lock

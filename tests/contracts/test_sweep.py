@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mattis.core import versions
 from mattis.solvers.newton import Newton
 from mattis.sweeps import grid

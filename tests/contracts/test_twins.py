@@ -3,9 +3,10 @@
 import hashlib
 from functools import cache
 
-import mattis as mt
 import numpy as np
 import pytest
+
+import mattis as mt
 from mattis.core.philox import fill_words, key, words
 from mattis.mc import cpu, reference
 from mattis.mc.thresholds import QC, fill_thresholds, logit, neglog, thresholds

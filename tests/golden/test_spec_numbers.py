@@ -4,11 +4,12 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-import mattis as mt
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
+
+import mattis as mt
 
 NUMBERS = json.loads((Path(__file__).parent / "spec_numbers.json").read_text())
 

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-import mattis as mt
 import pytest
+
+import mattis as mt
 
 CASES = json.loads(Path(__file__).with_name("trajectories.json").read_text())
 

@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import mattis as mt
 import numpy as np
 import pytest
 import xarray as xr
+
+import mattis as mt
 from mattis.cli import MODELS, NEEDED, PARAMETERS, WORDS, main
 from mattis.core import backend
 from mattis.solvers.newton import Newton

@@ -3,13 +3,14 @@
 import importlib
 import pkgutil
 
-import mattis.figures
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import t as student
+
+import mattis.figures
 from mattis.figures import hopfield_overlap
 from mattis.figures.recipe import Recipe
-from scipy.stats import t as student
 
 NAMES = [m.name for m in pkgutil.iter_modules(mattis.figures.__path__) if m.name not in ("recipe", "__main__")]
 

@@ -4,12 +4,13 @@ At T = 0, with y = m/sqrt(2 alpha r) and c = sqrt(2/pi) (AGS, section 4; dense_h
 sqrt(2 alpha) + (2/sqrt pi) e^{-y^2} = erf(y)/y,  m = erf(y),  C = 1 - sqrt(2 alpha) y/m,  r = 1/(1 - C)^2.
 """
 
-import mattis as mt
 import numpy as np
 import pytest
-from mattis.sweeps.solve import fixed_points
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import erf
+
+import mattis as mt
+from mattis.sweeps.solve import fixed_points
 
 c = np.sqrt(2 / np.pi)
 

@@ -1,10 +1,11 @@
 """Monte Carlo where the answer is known in closed form."""
 
-import mattis as mt
 import numpy as np
 import pytest
 from scipy.special import gammaln, logsumexp
 from scipy.stats import binom, chisquare
+
+import mattis as mt
 
 
 def curie_weiss(N, T):

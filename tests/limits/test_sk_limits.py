@@ -1,10 +1,11 @@
 """The Sherrington-Kirkpatrick model where it is known in closed form (Phys. Rev. Lett. 35 (1975) 1792)."""
 
-import mattis as mt
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
+
+import mattis as mt
 
 c = np.sqrt(2 / np.pi)
 

@@ -1,9 +1,10 @@
 """Symmetries of the energy hold for every single trajectory, not only for averages."""
 
-import mattis as mt
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import mattis as mt
 
 SAMPLERS = st.builds(
     lambda rule, order: rule(order),

@@ -3,9 +3,10 @@
 from functools import cache
 from itertools import permutations
 
-import mattis as mt
 import numpy as np
 import pytest
+
+import mattis as mt
 from mattis.mc.exact import all_states, boltzmann
 from mattis.mc.thresholds import logit, neglog, thresholds
 

@@ -1,12 +1,13 @@
 """Means, errors, autocorrelation times and R-hat on series whose answers are known."""
 
-import mattis as mt
 import numpy as np
 import pytest
 import xarray as xr
-from mattis.mc.stats import rank_r_hat, tau_int
 from scipy.signal import lfilter
 from scipy.stats import chi2, norm, rankdata
+
+import mattis as mt
+from mattis.mc.stats import rank_r_hat, tau_int
 
 
 def ar1(phi, chains, draws, seed):
