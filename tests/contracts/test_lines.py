@@ -219,16 +219,17 @@ BOTH = ("retrieval", "spin_glass")
 
 
 def test_bad_solutions():
-    known = "Hopfield has solutions retrieval, spin_glass, paramagnet, got 'glass'$"
-    for call in (
-        lambda: mt.spinodal(mt.Hopfield, of="glass", T=0.1),
-        lambda: mt.at_line(mt.Hopfield, of="glass", alpha=0.1),
-        lambda: mt.transition(mt.Hopfield, between=("retrieval", "glass"), T=0.1),
+    known = "must be among retrieval, spin_glass, paramagnet, got 'glass'$"
+    for argument, call in (
+        ("of", lambda: mt.spinodal(mt.Hopfield, of="glass", T=0.1)),
+        ("of", lambda: mt.at_line(mt.Hopfield, of="glass", alpha=0.1)),
+        ("between", lambda: mt.transition(mt.Hopfield, between=("retrieval", "glass"), T=0.1)),
     ):
-        with pytest.raises(ValueError, match=known):
+        with pytest.raises(ValueError, match=f"^{argument} {known}"):
             call()
-    with pytest.raises(ValueError, match="two different solutions, got 'retrieval' twice"):
-        mt.transition(mt.Hopfield, between=("retrieval", "retrieval"), T=0.1)
+    for pair in (("retrieval", "retrieval"), "retrieval", ("retrieval", "spin_glass", "paramagnet")):
+        with pytest.raises(ValueError, match="between must be two different solutions, got"):
+            mt.transition(mt.Hopfield, between=pair, T=0.1)
     with pytest.raises(ValueError, match="that ends at a spinodal, got 'paramagnet'"):
         mt.spinodal(mt.Hopfield, of="paramagnet", T=0.1)
     with pytest.raises(ValueError, match="along must be one of T for CurieWeiss, got 'alpha'"):
