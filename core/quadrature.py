@@ -44,7 +44,8 @@ class FieldAverages(NamedTuple):
 def _grid(mean: ArrayLike, sd: ArrayLike, T: ArrayLike) -> tuple[tuple[Array, Array, Array], tuple[int, ...]]:
     given = [np.asarray(v, np.float64) for v in (mean, sd, T)]
     shape = np.broadcast_shapes(*(v.shape for v in given))
-    a, b, c = (np.array(np.broadcast_to(v, shape)).ravel() for v in given)
+    full = [v if v.shape == shape else np.broadcast_to(v, shape) for v in given]
+    a, b, c = (np.require(v, requirements=["C", "W"]).ravel() for v in full)
     return (a, b, c), shape
 
 

@@ -63,16 +63,17 @@ class Newton:
         moved = np.clip(y + 1e-3 * gap, low, high)
         todo = np.arange(y.shape[1])
         for lam in _LAMBDAS:
-            if todo.size == 0:
-                break
-            sub = todo if todo.size < y.shape[1] else slice(None)
-            dx = _solve(A[:, :, sub], lam, gap[:, sub])
-            new = y[:, sub] + dx
+            dx = _solve(A, lam, gap)
+            new = y + dx
             with np.errstate(invalid="ignore"):
-                ok = (least[sub] + lam > 0) & (abs(dx) <= reach[:, sub]).all(axis=0)
-                ok &= ((new >= low[:, sub]) & (new <= high[:, sub])).all(axis=0)
+                ok = (least + lam > 0) & (abs(dx) <= reach).all(axis=0)
+                ok &= ((new >= low) & (new <= high)).all(axis=0)
             moved[:, todo[ok]] = new[:, ok]
-            todo = todo[~ok]
+            left = np.flatnonzero(~ok)
+            if left.size == 0:
+                break
+            todo, least, A, gap = todo[left], least[left], A.take(left, axis=-1), gap.take(left, axis=-1)
+            y, reach, low, high = (v.take(left, axis=-1) for v in (y, reach, low, high))
         return moved
 
 

@@ -70,8 +70,9 @@ def iterate(step: Step, x0: Array, box: Box, advance: Advance, tol: float, max_s
         n_steps[at] += 1
         going = (r >= tol) & np.isfinite(r)
         if not going.all():
-            at, y, image, J = at[going], y[:, going], image[:, going], J[:, :, going]
-            low, high = low[:, going], high[:, going]
+            left = np.flatnonzero(going)
+            at, y, image, J = at[left], y.take(left, axis=-1), image.take(left, axis=-1), J.take(left, axis=-1)
+            low, high = low.take(left, axis=-1), high.take(left, axis=-1)
         if at.size == 0:
             break
         y = advance(y, image, J, (low, high), going)
