@@ -283,12 +283,12 @@ def _figures(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from .core.backend import cupy
+    from .core.backend import cores, cupy
     from .core.jit import cache_home, sources_hash
     from .core.versions import commit, versions
 
-    home, cores = cache_home(), getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    told = {"mattis": mt.__version__, "commit": commit(), "cores": len(cores)}
+    home = cache_home()
+    told = {"mattis": mt.__version__, "commit": commit(), "cores": cores()}
     told |= versions("numpy", "scipy", "numba", "xarray", "zarr", "matplotlib")
     told["numba cache"] = home / "numba" / sources_hash() if home else "none: no folder can be written"
     try:

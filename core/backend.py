@@ -1,5 +1,6 @@
-"""Which array library holds the numbers: NumPy on the host, CuPy on a CUDA device."""
+"""What the numbers live and run on: NumPy on the host and its cores, CuPy on a CUDA device."""
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -11,6 +12,13 @@ from numpy.typing import NDArray
 from .errors import BackendUnavailable
 
 Array = NDArray[np.float64]
+
+
+def cores() -> int:
+    """Processors this process may use; all of the machine where the system does not tell (macOS, Windows)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cupy() -> ModuleType:

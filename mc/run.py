@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.backend import cupy
+from ..core.backend import cores, cupy
 from ..core.errors import BackendUnavailable, require
 from ..core.philox import key
 from ..core.versions import versions
@@ -101,7 +101,7 @@ def simulate(
         save = partial(store.save, path, run=description)
         if path.exists():
             state = store.load(path, description, state, energy)
-    advance_all(run, state, threads or len(os.sched_getaffinity(0)), save)
+    advance_all(run, state, threads or cores(), save)
     return _dataset(run, state, observables, start if isinstance(start, str) else "array")
 
 
