@@ -35,3 +35,16 @@ def require(ok: Any, name: str, value: Any, must: str) -> None:
     at = np.unravel_index(int(np.argmin(ok)), ok.shape)
     where = f" at index {tuple(int(i) for i in at)}" if ok.ndim else ""
     raise ValueError(f"{name} must be {must}, got {value[at].item()!r}{where}")
+
+
+def require_integer(value: Any, name: str, low: int, high: int, must: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is an integer, ``ValueError`` unless it lies in [low, high].
+
+    >>> require_integer(0, "N", 1, 2**31, "in [1, 2^31]")
+    Traceback (most recent call last):
+        ...
+    ValueError: N must be in [1, 2^31], got 0
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer {must}, got {value!r}")
+    require(low <= value <= high, name, str(value) if abs(int(value)) >= 2**63 else value, must)

@@ -4,13 +4,12 @@ A random word is a function of its address and of nothing else: there is no gene
 number of threads, any grouping of the chains and any restart give the same numbers.
 """
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import require
+from .errors import require, require_integer
 from .jit import njit
 
 STREAMS = {"acceptance": 0, "swap": 1, "start": 2, "patterns": 3, "examples": 4, "order": 5}
@@ -62,9 +61,8 @@ def key(seed: int) -> tuple[int, int]:
     >>> key(2**32 + 7)
     (7, 1)
     """
-    seed = operator.index(seed)
-    require(0 <= seed < 2**64, "seed", str(seed), "an integer in [0, 2^64)")
-    return seed & 0xFFFFFFFF, seed >> 32
+    require_integer(seed, "seed", 0, 2**64 - 1, "in [0, 2^64)")
+    return int(seed) & 0xFFFFFFFF, int(seed) >> 32
 
 
 def lane(temperature: ArrayLike, chain: ArrayLike) -> NDArray[np.uint64]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from ..mc.energy import OverlapEnergy
 from ..mc.patterns import patterns
@@ -22,24 +23,42 @@ MARKERS = ("o", "s", "^")
 
 
 def data(
-    *, loads: list[float], fractions: list[float], sizes: list[int], samples: int, sweeps: int, n_line: int
+    *,
+    loads: list[float],
+    fractions: list[float],
+    N: int,
+    hot: float,
+    sizes: list[int],
+    samples: int,
+    sweeps: int,
+    n_line: int,
 ) -> xr.Dataset:
-    """m(T) up to the spinodal T_M(alpha), and simulations at fractions of T_M for several N.
+    """m(T) up to the spinodal T_M(alpha); simulations of N spins at fractions of T_M; several sizes at ``hot`` T_M.
 
-    ``pull`` is (simulation - theory)/error, the error that of the mean over disorder samples.
+    ``pull`` is (simulation - theory)/error, the error that of the mean over disorder samples. The fractions end
+    at 0.8: at 0.9 T_M, ``hot``, samples of 2000 spins fall out of the metastable state and the mean over samples
+    mixes two states. That is no statistical error but a finite-size effect: ``shift`` shows it against N.
     """
     alpha = xr.DataArray(loads, dims="alpha", coords={"alpha": loads})
     T_M = alpha.copy(data=spinodal(Hopfield, along="T", alpha=loads).T)
     T = T_M * xr.DataArray(fractions, dims="fraction", coords={"fraction": fractions})
     T_line = T_M * xr.DataArray(1 - np.linspace(1, 0, n_line) ** 2 * 0.95 - 1e-9, dims="line")
-    runs = [
-        xr.concat([_run(a, N, T.sel(alpha=a).values, samples, sweeps, seed) for seed, a in enumerate(loads)], alpha)
-        for N in sizes
-    ]
-    found = xr.concat(runs, xr.DataArray(sizes, dims="N", coords={"N": sizes})).assign_coords(fraction=fractions)
-    ds = found.assign(T_M=T_M, T=T, theory=_theory(T), T_line=T_line, theory_line=_theory(T_line))
+    T_hot = (hot * T_M).expand_dims("at")
+    jobs = [(N, T), *((size, T_hot) for size in sizes)]
+    runs = [_runs(size, grid, samples, sweeps) for size, grid in tqdm(jobs, unit="size", delay=2, disable=None)]
+    ds = runs[0].rename(run="fraction").assign_coords(fraction=fractions)
+    hottest = xr.concat(runs[1:], xr.DataArray(sizes, dims="N", coords={"N": sizes})).isel(run=0)
+    ds = ds.assign(T_M=T_M, T=T, theory=_theory(T), T_line=T_line, theory_line=_theory(T_line))
     ds["pull"] = (ds.overlap - ds.theory) / ds.overlap_error
-    return ds.assign_attrs(samples=samples, sweeps=sweeps)
+    ds["shift"] = hottest.overlap - _theory(T_hot).isel(at=0)
+    ds["shift_error"] = hottest.overlap_error
+    return ds.assign_attrs(samples=samples, sweeps=sweeps, N_pull=N, hot=hot)
+
+
+def _runs(N: int, T: xr.DataArray, samples: int, sweeps: int) -> xr.Dataset:
+    """Simulations at every load; loads have independent disorder, the temperatures of one load share it."""
+    each = [_run(float(a), N, T.sel(alpha=a).values, samples, sweeps, seed) for seed, a in enumerate(T.alpha.values)]
+    return xr.concat(each, T.alpha)
 
 
 def _theory(T: xr.DataArray) -> xr.DataArray:
@@ -62,12 +81,12 @@ def _run(
         start="pattern",
         seed=seed,
     )
-    found = summary(run.isel(mu=[0])).isel(mu=0, drop=True).rename(T="fraction", mean="overlap", error="overlap_error")
-    return found[["overlap", "overlap_error"]].drop_vars("fraction")
+    found = summary(run.isel(mu=[0])).isel(mu=0, drop=True).rename(T="run", mean="overlap", error="overlap_error")
+    return found[["overlap", "overlap_error"]].drop_vars("run")
 
 
 def draw(ds: xr.Dataset) -> "Figure":
-    """m(T) with the largest N; its pulls; and the shift at the highest temperature against 1/N."""
+    """m(T) beside the simulations; their pulls; and the shift close to the spinodal against 1/N."""
     import matplotlib.pyplot as plt
 
     figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 4.7), height_ratios=[2.2, 1, 1.2])
@@ -79,44 +98,35 @@ def draw(ds: xr.Dataset) -> "Figure":
 
 
 def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:
-    largest = ds.isel(N=-1)
     for k, alpha in enumerate(ds.alpha.values):
-        at, line = largest.sel(alpha=alpha), ds.sel(alpha=alpha)
+        at = line = ds.sel(alpha=alpha)
         axes.plot(line.T_line, line.theory_line, color=f"C{k}")
         axes.plot(line.T_line[-1], line.theory_line[-1], "x", color=f"C{k}", ms=5)
         label = rf"$\alpha={alpha:g}$"
         axes.errorbar(at.T, at.overlap, at.overlap_error, fmt=MARKERS[k], color=f"C{k}", mfc="w", label=label)
     axes.set(ylabel="retrieval overlap $m$", xlim=(0, None), ylim=(0.62, 1.02))
-    told = rf"lines: theory to the spinodal $\times$; points: $N={int(largest.N)}$"
+    told = rf"lines: theory to the spinodal $\times$; points: $N={ds.attrs['N_pull']}$"
     axes.legend(title=told, title_fontsize=7, loc="lower left", alignment="left")
     axes.tick_params(labelbottom=False)
 
 
 def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
-    largest = ds.isel(N=-1)
     axes.axhspan(-1, 1, color="0.9", lw=0)
     for y in (-3, 0, 3):
         axes.axhline(y, color="0.4", lw=0.6, ls="-" if y == 0 else ":")
     for k, alpha in enumerate(ds.alpha.values):
-        axes.plot(largest.T.sel(alpha=alpha), largest.pull.sel(alpha=alpha), MARKERS[k], color=f"C{k}", mfc="w")
-    high = max(4.0, 1.1 * float(abs(largest.pull).max()))
+        axes.plot(ds.T.sel(alpha=alpha), ds.pull.sel(alpha=alpha), MARKERS[k], color=f"C{k}", mfc="w")
+    high = max(4.0, 1.1 * float(abs(ds.pull).max()))
     axes.set(xlabel=r"temperature $T$ $[J/k_B]$", ylabel=r"$(m_N - m)/$error", ylim=(-high, high), yticks=[-3, 0, 3])
 
 
 def _draw_shift(axes: "Axes", ds: xr.Dataset) -> None:
-    hottest = ds.isel(fraction=-1)
     for k, alpha in enumerate(ds.alpha.values):
-        at = hottest.sel(alpha=alpha)
-        axes.errorbar(
-            1e3 / ds.N * (1 + 0.02 * (k - 1)),
-            at.overlap - at.theory,
-            at.overlap_error,
-            fmt=MARKERS[k],
-            color=f"C{k}",
-            mfc="w",
-        )
+        at = ds.sel(alpha=alpha)
+        beside = 1e3 / ds.N + 0.03 * (k - 1)
+        axes.errorbar(beside, at["shift"], at.shift_error, fmt=MARKERS[k], color=f"C{k}", mfc="w")
     axes.axhline(0, color="0.4", lw=0.6)
-    axes.set(xlabel=r"$1000/N$", ylabel=rf"$m_N - m$ at {float(hottest.fraction):g} $T_M$", xlim=(0, None))
+    axes.set(xlabel=r"$1000/N$", ylabel=rf"$m_N - m$ at ${ds.attrs['hot']:g}\,T_M$", xlim=(0, None))
 
 
 recipe = Recipe(
@@ -126,7 +136,9 @@ recipe = Recipe(
     full={
         "loads": [0.02, 0.05, 0.08],
         "fractions": [0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8],
-        "sizes": [500, 1000, 2000],
+        "N": 2000,
+        "hot": 0.9,
+        "sizes": [500, 1000, 2000, 4000],
         "samples": 64,
         "sweeps": 400,
         "n_line": 80,
@@ -134,6 +146,8 @@ recipe = Recipe(
     draft={
         "loads": [0.02, 0.05],
         "fractions": [0.5, 0.8],
+        "N": 150,
+        "hot": 0.9,
         "sizes": [100, 200],
         "samples": 3,
         "sweeps": 40,

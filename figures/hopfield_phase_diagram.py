@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from tqdm import tqdm
 
 from ..mc.energy import OverlapEnergy
 from ..mc.patterns import patterns
@@ -68,7 +69,7 @@ def _lines(n: int) -> xr.Dataset:
 def _simulation(N: int, samples: int, sweeps: int, loads: list[float], temperatures: list[float]) -> xr.Dataset:
     """Overlap with the pattern a chain starts from, mean and error over disorder."""
     parts = []
-    for alpha in loads:
+    for alpha in tqdm(loads, unit="load", delay=2, disable=None):
         xi = patterns(N=N, K=round(alpha * N), samples=samples, seed=1982)
         run = simulate(
             OverlapEnergy.hebbian(xi),

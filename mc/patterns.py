@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..core.errors import require
+from ..core.errors import require, require_integer
 from ..core.philox import STREAMS, words
 
 _WORDS_AT_ONCE = 2**17  # what stays in cache while the rounds of Philox pass over it
@@ -36,7 +36,7 @@ def patterns(*, N: int, K: int, d: float = 0.0, samples: int = 1, seed: int) -> 
 
     Raises
     ------
-    ValueError outside these ranges.
+    ValueError outside these ranges, TypeError for counts that are no integers.
 
     Source: Agliari, Barra, Galluzzi, Guerra, Moauro, Phys. Rev. Lett. 109, 268101 (2012) for the dilution.
 
@@ -44,9 +44,9 @@ def patterns(*, N: int, K: int, d: float = 0.0, samples: int = 1, seed: int) -> 
     array([[-1, -1, -1,  1, -1],
            [ 1,  1, -1, -1, -1]], dtype=int8)
     """
-    require(1 <= N <= 2**31, "N", N, "in [1, 2^31]")
-    require(1 <= K <= 2**32, "K", K, "in [1, 2^32]")
-    require(1 <= samples <= 2**24, "samples", samples, "in [1, 2^24]")
+    require_integer(N, "N", 1, 2**31, "in [1, 2^31]")
+    require_integer(K, "K", 1, 2**32, "in [1, 2^32]")
+    require_integer(samples, "samples", 1, 2**24, "in [1, 2^24]")
     require(0 <= d <= 1, "d", d, "in [0, 1]")
     xi = np.empty((samples, K, N), np.int8)
     rows = max(1, _WORDS_AT_ONCE // N)
@@ -77,9 +77,9 @@ def examples(xi: xr.DataArray | NDArray[Any], *, r: float, M: int, seed: int) ->
 
     Raises
     ------
-    ValueError outside these ranges.
+    ValueError outside these ranges, TypeError for counts that are no integers.
 
-    Source: arXiv:2212.00606, section 2.
+    Source: arXiv:2212.00606.
 
     >>> xi = patterns(N=5, K=2, seed=1)
     >>> examples(xi, r=0.5, M=3, seed=1).values[0, 0] * xi.values[0, 0]
@@ -88,7 +88,7 @@ def examples(xi: xr.DataArray | NDArray[Any], *, r: float, M: int, seed: int) ->
            [-1, -1,  1, -1,  1]], dtype=int8)
     """
     require(0 < r <= 1, "r", r, "in (0, 1]")
-    require(1 <= M <= 2**32, "M", M, "in [1, 2^32]")
+    require_integer(M, "M", 1, 2**32, "in [1, 2^32]")
     pattern = as_patterns(xi)
     samples, K, N = pattern.shape
     eta = np.empty((samples, K, M, N), np.int8)

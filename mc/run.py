@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.backend import cores, cupy
-from ..core.errors import BackendUnavailable, require
+from ..core.errors import BackendUnavailable, require, require_integer
 from ..core.philox import key
 from ..core.versions import versions
 from . import checkpoint as store
@@ -120,17 +120,14 @@ def _check_choices(energy: Any, sampler: Any, observables: tuple[str, ...], back
 
 
 def _check_counts(chains: int, sweeps: int, burn_in: int, every: int, threads: int | None) -> None:
-    given = {"chains": chains, "sweeps": sweeps, "burn_in": burn_in, "every": every, "threads": threads or 1}
-    for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise TypeError(f"{name} must be an integer, got {value!r}")
-    require(1 <= chains <= 2**20, "chains", chains, "in [1, 2^20]")
-    require(sweeps >= 0, "sweeps", sweeps, ">= 0")
-    require(burn_in >= 0, "burn_in", burn_in, ">= 0")
-    require(burn_in + sweeps <= 2**32, "burn_in + sweeps", burn_in + sweeps, "<= 2^32")
-    require(every >= 1, "every", every, ">= 1")
+    require_integer(chains, "chains", 1, 2**20, "in [1, 2^20]")
+    require_integer(sweeps, "sweeps", 0, 2**32, "in [0, 2^32]")
+    require_integer(burn_in, "burn_in", 0, 2**32, "in [0, 2^32]")
+    require_integer(burn_in + sweeps, "burn_in + sweeps", 0, 2**32, "in [0, 2^32]")
+    require_integer(every, "every", 1, 2**32, "in [1, 2^32]")
     require(sweeps % every == 0, "sweeps", sweeps, f"a multiple of every = {every}")
-    require(threads is None or threads >= 1, "threads", threads, ">= 1")
+    if threads is not None:
+        require_integer(threads, "threads", 1, 2**20, "in [1, 2^20]")
 
 
 def _fresh(run: Run, spins: NDArray[np.int8], with_overlap: bool) -> State:

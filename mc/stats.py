@@ -42,7 +42,7 @@ def summary(ds: xr.Dataset, name: str = "overlap") -> xr.Dataset:
 
     Raises
     ------
-    ValueError where the variable or a dimension is missing.
+    ValueError where the variable or a dimension is missing, TypeError where ds is no Dataset.
 
     Source: A. Sokal, in Functional Integration (1997), section 3, for tau_int; Vehtari, Gelman, Simpson,
     Carpenter, Buerkner, Bayesian Analysis 16, 667 (2021), arXiv:1903.08008, eqs. (1)-(14), for r_hat.
@@ -52,6 +52,8 @@ def summary(ds: xr.Dataset, name: str = "overlap") -> xr.Dataset:
     >>> float(summary(ds, "energy").error.round(3)[0])
     0.016
     """
+    if not isinstance(ds, xr.Dataset):
+        raise TypeError(f"ds must be a Dataset, such as simulate returns, got {type(ds).__name__}")
     if name not in ds:
         raise ValueError(f"name must be a variable of the dataset, {', '.join(map(str, ds.data_vars))}, got {name!r}")
     missing = {"sample", "T", "chain", "draw"} - set(ds[name].dims)

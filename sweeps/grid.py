@@ -1,7 +1,7 @@
 """What a sweep is asked: parameters on axes, checked before anything runs; its tiles; its empty dataset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -97,6 +97,8 @@ def checked(
     """Raise ValueError or TypeError, in one sentence, where the arguments make no sweep."""
     if not (isinstance(Model, type) and issubclass(Model, theory.Model)):
         raise TypeError(f"Model must be the class of a model, such as mt.Hopfield, got {Model!r}")
+    if not callable(solver):
+        raise TypeError(f"solver must be a solver, such as mt.Newton(), got {solver!r}")
     _check_names(Model, over, const)
     axes = {k: _axis(k, v) for k, v in over.items()}
     fixed = {k: _scalar(k, v, k in Model.numeric()) for k, v in const.items()}
@@ -105,17 +107,12 @@ def checked(
 
 
 def _check_names(Model: type[theory.Model], over: Mapping[str, Any], const: Mapping[str, Any]) -> None:
-    known = [f.name for f in fields(Model) if f.init]
-    needed = [f.name for f in fields(Model) if f.init and f.default is MISSING and f.default_factory is MISSING]
+    Model.check_names([*over, *const])
     for name in [*over, *const]:
-        if name not in known:
-            raise ValueError(f"{name} is no parameter of {Model.__name__}: it has {', '.join(known)}")
         if name in over and name in const:
             raise ValueError(f"{name} is given in both over and const: give it in one of them")
         if name in over and name not in Model.numeric():
             raise ValueError(f"{name} is one word or integer per sweep: give it in const, not in over")
-    if missing := [name for name in needed if name not in {*over, *const}]:
-        raise ValueError(f"{Model.__name__} needs {', '.join(missing)}: give it in over or const")
 
 
 def _axis(name: str, values: ArrayLike) -> Array:

@@ -165,6 +165,7 @@ class _Family:
             raise ValueError(f"along must be one of {', '.join(known)} for {cls.__name__}, got {along!r}")
         if along in const:
             raise ValueError(f"{along} is the parameter searched (along={along!r}) and cannot be given as well")
+        cls.check_names([along, *const])
         self.cls, self.along = cls, along
         model = cls(**{along: 0.0}, **const)
         self.shape, self.base = model.shape, model.flat()

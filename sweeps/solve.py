@@ -106,7 +106,7 @@ def solve(model: Model, start: str | None = None, solver: Solver | None = None) 
     ValueError
         If the start is unknown.
     TypeError
-        If model is no model.
+        If model is no model, or solver no solver.
 
     Examples
     --------
@@ -119,6 +119,8 @@ def solve(model: Model, start: str | None = None, solver: Solver | None = None) 
         raise TypeError(
             f"model must be a model with its parameters, such as mattis.Hopfield(alpha=, T=), got {model!r}"
         )
+    if solver is not None and not callable(solver):
+        raise TypeError(f"solver must be a solver, such as mattis.Newton(), got {solver!r}")
     name = model.starts[0] if start is None else start
     values = evaluate(model, name, Newton() if solver is None else solver)
     values["label"] = np.asarray(model.label(values))

@@ -100,7 +100,9 @@ def sweep(
     >>> ds.m.dims, round(float(ds.m.sel(start="retrieval", alpha=0.05, T=0.5)), 10)
     (('start', 'alpha', 'T'), 0.9041060753)
     """
-    plan = checked(Model, over, const or {}, starts, solver or default_solver)
+    plan = checked(Model, over, const or {}, starts, default_solver if solver is None else solver)
+    if executor is not None and not hasattr(executor, "submit"):
+        raise TypeError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     ds = empty(plan)
     if store is None:
         ds.attrs = provenance(plan)

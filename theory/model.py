@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -107,6 +107,16 @@ class Model(ABC):
     def numeric(cls) -> tuple[str, ...]:
         """Names of the numeric parameters."""
         return tuple(cls._ranges())
+
+    @classmethod
+    def check_names(cls, names: Iterable[str]) -> None:
+        """Raise ``ValueError`` where a name is no parameter, or one that is needed is not among them."""
+        given, own = list(names), [f for f in fields(cls) if f.init]
+        for name in given:
+            if name not in (known := [f.name for f in own]):
+                raise ValueError(f"{name} is no parameter of {cls.__name__}: it has {', '.join(known)}")
+        if missing := [f.name for f in own if f.default is MISSING and f.name not in given]:
+            raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
 
     def parameters(self) -> dict[str, Array]:
         """The numeric parameters that are set, by name."""

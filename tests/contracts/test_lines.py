@@ -209,13 +209,22 @@ def test_bad_names(line):
         line(mt.Hopfield, along="rho", T=0.1)
     with pytest.raises(ValueError, match=r"^T is the parameter searched \(along='T'\) and cannot be given as well$"):
         line(mt.Hopfield, along="T", T=0.1)
-    with pytest.raises(TypeError, match="beta"):
+    with pytest.raises(ValueError, match=r"^beta is no parameter of Hopfield"):
         line(mt.Hopfield, along="alpha", beta=2.0)
     with pytest.raises(ValueError, match=r"^T must be finite and >= 0, got -0.1$"):
         line(mt.Hopfield, along="alpha", T=-0.1)
 
 
 BOTH = ("retrieval", "spin_glass")
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match=r"^beta is no parameter of Hopfield: it has alpha, T, protocol, rho, r, M$"):
+        mt.spinodal(mt.Hopfield, T=0.1, beta=3.0)
+    with pytest.raises(ValueError, match=r"^Hopfield needs T$"):
+        mt.spinodal(mt.Hopfield)
+    with pytest.raises(ValueError, match=r"^Hopfield needs alpha$"):
+        mt.at_line(mt.Hopfield, along="T")
 
 
 def test_bad_solutions():

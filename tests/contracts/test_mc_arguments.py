@@ -35,15 +35,15 @@ def simulate(energy=ENERGY, **changes):
         ({"T": 1e-40}, "T must be between"),
         ({"T": np.linspace(1, 2, 2**12 + 1)}, r"temperature index must be in \[0, 2\^12\)"),
         ({"chains": 0}, r"chains must be in \[1, 2\^20\], got 0"),
-        ({"sweeps": -4}, "sweeps must be >= 0, got -4"),
-        ({"sweeps": 2**32}, r"burn_in \+ sweeps must be <= 2\^32"),
-        ({"burn_in": -1}, "burn_in must be >= 0, got -1"),
-        ({"every": 0}, "every must be >= 1, got 0"),
+        ({"sweeps": -4}, r"^sweeps must be in \[0, 2\^32\], got -4$"),
+        ({"sweeps": 2**32}, r"burn_in \+ sweeps must be in \[0, 2\^32\], got 4294967303"),
+        ({"burn_in": -1}, r"^burn_in must be in \[0, 2\^32\], got -1$"),
+        ({"every": 0}, r"^every must be in \[1, 2\^32\], got 0$"),
         ({"sweeps": 10}, "sweeps must be a multiple of every = 4, got 10"),
-        ({"threads": -2}, "threads must be >= 1, got -2"),
-        ({"threads": 0}, "threads must be >= 1, got 0"),
-        ({"seed": -1}, "seed must be an integer in"),
-        ({"seed": 2**64, "start": "pattern"}, "seed must be an integer in"),
+        ({"threads": -2}, r"^threads must be in \[1, 2\^20\], got -2$"),
+        ({"threads": 0}, r"^threads must be in \[1, 2\^20\], got 0$"),
+        ({"seed": -1}, r"^seed must be in \[0, 2\^64\), got -1$"),
+        ({"seed": 2**64, "start": "pattern"}, r"^seed must be in \[0, 2\^64\), got '18446744073709551616'$"),
         ({"start": "up"}, "start must be 'random', 'pattern' or an array of spins, got 'up'"),
         ({"start": np.ones(22)}, r"start must have shape \(23,\), \(2, 23\), \(2, 2, 5, 23\), got \(22,\)"),
         ({"start": np.ones((2, 5, 23))}, "start must have shape"),
@@ -64,9 +64,10 @@ def test_bad_values(changes, message):
     [
         ({"energy": XI}, "energy must be an OverlapEnergy, got DataArray"),
         ({"sampler": mt.HeatBath}, r"sampler must be HeatBath\(\) or Metropolis\(\)"),
-        ({"chains": 2.0}, "chains must be an integer, got 2.0"),
-        ({"sweeps": "12"}, "sweeps must be an integer, got '12'"),
-        ({"seed": 1.5}, "integer"),
+        ({"chains": 2.0}, r"^chains must be an integer in \[1, 2\^20\], got 2.0$"),
+        ({"sweeps": "12"}, r"^sweeps must be an integer in \[0, 2\^32\], got '12'$"),
+        ({"seed": 1.5}, r"^seed must be an integer in \[0, 2\^64\), got 1.5$"),
+        ({"threads": True}, r"^threads must be an integer in"),
     ],
 )
 def test_bad_types(changes, message):
@@ -89,6 +90,11 @@ def test_bad_patterns():
     for arguments in bad:
         with pytest.raises(ValueError, match="must be in"):
             mt.patterns(**arguments, seed=1)
+    for name, value in (("N", 50.5), ("K", "3"), ("samples", 2.0), ("seed", 1.5)):
+        with pytest.raises(TypeError, match=f"^{name} must be an integer in .*, got {value!r}$"):
+            mt.patterns(**({"N": 7, "K": 2, "seed": 1} | {name: value}))
+    with pytest.raises(TypeError, match=r"^M must be an integer in \[1, 2\^32\], got 2.5$"):
+        mt.examples(XI, r=0.5, M=2.5, seed=1)
     for r, M in ((0.0, 1), (1.1, 1), (0.5, 0)):
         with pytest.raises(ValueError, match="must be in"):
             mt.examples(XI, r=r, M=M, seed=1)

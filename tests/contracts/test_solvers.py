@@ -312,3 +312,10 @@ def test_spin_glass_start_stays_at_zero_signal():
     assert (found.m == 0).all()
     frozen = 1 + np.sqrt(found.model.alpha) > found.model.T
     np.testing.assert_array_equal(found.q > 1e-4, frozen)
+
+
+def test_what_is_no_solver_or_no_model_is_refused():
+    with pytest.raises(TypeError, match=r"^solver must be a solver, such as mattis.Newton\(\), got 'newton'$"):
+        mt.solve(mt.CurieWeiss(T=0.5), solver="newton")
+    with pytest.raises(TypeError, match=r"^model must be a model with its parameters"):
+        mt.solve(mt.CurieWeiss)

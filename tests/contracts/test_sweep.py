@@ -111,6 +111,9 @@ def test_tiles_cover_the_grid_once(shape):
         ({"starts": []}, ValueError, "at least one name"),
         ({"starts": ["up", "up"]}, ValueError, "each once"),
         ({"Model": Toy(alpha=0.0, T=1.0)}, TypeError, "Model must be the class of a model"),
+        ({"solver": "newton"}, TypeError, r"solver must be a solver, such as mt.Newton\(\), got 'newton'"),
+        ({"solver": 0}, TypeError, "solver must be a solver"),
+        ({"executor": 3}, TypeError, "executor must be a concurrent.futures.Executor, got 3"),
         ({"solver": lambda step, x0, box: Newton()(step, x0, box)}, TypeError, "a frozen dataclass"),
     ],
 )

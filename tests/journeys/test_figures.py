@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from scipy.stats import t as student
 
+import mattis as mt
 import mattis.figures
 from mattis.figures import hopfield_overlap
 from mattis.figures.recipe import Recipe
@@ -68,12 +69,14 @@ def overlap(tmp_path_factory) -> xr.Dataset:
 
 
 def test_every_pull_of_the_published_overlap_figure(overlap):
-    """At N = 2000 no pull is beyond 4, and at most one of the 21 beyond 3.
+    """At N = 2000 and T <= 0.8 T_M no pull is beyond 4, and at most one of the 21 beyond 3.
 
     With right errors a pull is Student's with samples - 1 degrees of freedom: over fresh seeds a given one is
     beyond 4 with probability 1.7e-4, so this bound fails by chance for 0.4 % of seeds at most. The seeds are fixed.
+    Closer to the spinodal the bound does not hold at this N: the test below.
     """
-    pulls = overlap.pull.sel(N=2000).values
+    pulls = overlap.pull.values
+    assert overlap.attrs["N_pull"] == 2000
     assert pulls.size == 21
     assert 2 * student.sf(4, overlap.attrs["samples"] - 1) * pulls.size < 4e-3
     assert np.abs(pulls).max() < 4
@@ -82,17 +85,37 @@ def test_every_pull_of_the_published_overlap_figure(overlap):
 
 def test_a_wrong_temperature_would_be_seen(overlap):
     """Theory at 1.05 T is beyond 4 errors of the same simulations at two of the three loads at least."""
-    point = overlap.sel(N=2000)
-    theory = hopfield_overlap._theory(point.T * 1.05)
-    pulls = ((point.overlap - theory) / point.overlap_error).transpose("alpha", "fraction").values
+    theory = hopfield_overlap._theory(overlap["T"] * 1.05)
+    pulls = ((overlap.overlap - theory) / overlap.overlap_error).transpose("alpha", "fraction").values
     assert (np.abs(pulls).max(axis=1) > 4).sum() >= 2
 
 
-def test_the_finite_size_shift_falls_with_N(overlap):
-    """N = 500, 1000, 2000 tend to the theory: no size is further away than a smaller one beyond joint errors."""
-    shift = (overlap.overlap - overlap.theory).isel(fraction=-1)
-    error = overlap.overlap_error.isel(fraction=-1)
-    for small, large in ((500, 1000), (1000, 2000)):
-        joint = np.hypot(error.sel(N=small), error.sel(N=large))
-        assert (abs(shift.sel(N=large)) < abs(shift.sel(N=small)) + 3 * joint).all()
-    assert float(abs(shift.sel(N=2000)).mean()) < float(abs(shift.sel(N=500)).mean())
+def test_the_shift_close_to_the_spinodal_falls_with_N(overlap):
+    """At 0.9 T_M, N = 500, 1000, 2000, 4000: small networks fall out of the metastable state, larger ones less.
+
+    Where the shift is significant it is negative, and between the ends it shrinks at every load by more than the
+    joint error, or stays within it; over all loads it shrinks by more than 4 joint errors.
+    """
+    shift, error = overlap["shift"], overlap.shift_error
+    assert shift.N.values.tolist() == [500, 1000, 2000, 4000]
+    assert (shift < 2 * error).all()
+    gain, joint = shift.sel(N=4000) - shift.sel(N=500), np.hypot(error.sel(N=4000), error.sel(N=500))
+    assert (gain > -joint).all()
+    assert float(gain.sum()) > 4 * float(np.sqrt((joint**2).sum()))
+
+
+def test_samples_that_keep_the_pattern_agree_with_theory():
+    """At alpha = 0.08, 0.9 T_M the loss of samples is the whole of the shift: fewer at larger N, the rest on theory."""
+    alpha = 0.08
+    T = 0.9 * float(mt.spinodal(mt.Hopfield, along="T", alpha=alpha).T)
+    theory = float(mt.solve(mt.Hopfield(alpha=alpha, T=T)).m)
+    lost = {}
+    for N, samples in ((1000, 48), (4000, 40)):
+        xi = mt.patterns(N=N, K=round(alpha * N), samples=samples, seed=2)
+        energy = mt.OverlapEnergy.hebbian(xi)
+        run = mt.simulate(energy, T=T, chains=1, sweeps=400, burn_in=200, every=10, start="pattern", seed=2)
+        m = run.overlap.isel(mu=0).mean(("T", "chain", "draw")).values
+        kept = m[m > 0.8]
+        lost[N] = 1 - kept.size / m.size
+    assert abs(kept.mean() - theory) < 4 * kept.std(ddof=1) / np.sqrt(kept.size)
+    assert lost[4000] < 0.5 * lost[1000]
