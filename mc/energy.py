@@ -105,3 +105,15 @@ class OverlapEnergy:
         scale = np.float64(T) * (self.N / 2)
         require(2.0**-100 <= scale <= 2.0**100, "T", T, f"between 2^-100 and 2^100 in units of {2 / self.N:.3g}")
         return np.float32(scale)
+
+
+def temperatures_of(T: ArrayLike) -> NDArray[np.float64]:
+    """Temperatures of a simulation or an enumeration as a list: finite and > 0, at least one.
+
+    >>> temperatures_of(0.5)
+    array([0.5])
+    """
+    temperatures = np.atleast_1d(np.asarray(T, np.float64))
+    require(temperatures.ndim == 1 and temperatures.size > 0, "T", str(T), "a number or a list of at least one")
+    require(np.isfinite(temperatures) & (temperatures > 0), "T", temperatures, "finite and > 0")
+    return temperatures

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from ..core.errors import require
-from .energy import OverlapEnergy
+from .energy import OverlapEnergy, temperatures_of
 
 LARGEST_N = 20
 
@@ -46,7 +46,7 @@ def boltzmann(energy: OverlapEnergy, *, T: ArrayLike) -> xr.DataArray:
     >>> p.values[0, 0].round(4)
     array([0.3655, 0.1345, 0.1345, 0.3655])
     """
-    temperatures = _temperatures(T)
+    temperatures = temperatures_of(T)
     minus_H_over_T = -energy.N * _per_spin(energy)[:, None] / temperatures[:, None]
     p = np.exp(minus_H_over_T - logsumexp(minus_H_over_T, axis=-1, keepdims=True))
     return xr.DataArray(p, {"T": temperatures}, ("sample", "T", "state"), "probability")
@@ -94,13 +94,6 @@ def enumerate_states(energy: OverlapEnergy, *, T: ArrayLike) -> xr.Dataset:
         },
         {"T": p["T"].values, "sample": np.arange(energy.samples), "mu": np.arange(energy.K)},
     )
-
-
-def _temperatures(T: ArrayLike) -> NDArray[np.float64]:
-    temperatures = np.atleast_1d(np.asarray(T, np.float64))
-    require(temperatures.ndim == 1 and temperatures.size > 0, "T", str(T), "a number or a list of at least one")
-    require(np.isfinite(temperatures) & (temperatures > 0), "T", temperatures, "finite and > 0")
-    return temperatures
 
 
 def _per_spin(energy: OverlapEnergy) -> NDArray[np.float64]:

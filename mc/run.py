@@ -19,7 +19,7 @@ from . import checkpoint as store
 from .chains import Run, advance_all
 from .checkpoint import State
 from .cpu import all_overlaps
-from .energy import OverlapEnergy
+from .energy import OverlapEnergy, temperatures_of
 from .samplers import HeatBath, Sampler
 from .start import Start, initial_spins
 
@@ -85,9 +85,7 @@ def simulate(
     0.96
     """
     _check_choices(energy, sampler, observables, backend)
-    temperatures = np.atleast_1d(np.asarray(T, np.float64))
-    require(temperatures.ndim == 1 and temperatures.size > 0, "T", str(T), "a number or a list of at least one")
-    require(np.isfinite(temperatures) & (temperatures > 0), "T", temperatures, "finite and > 0")
+    temperatures = temperatures_of(T)
     scales = np.array([energy.scale(t) for t in temperatures], np.float32)
     _check_counts(chains, sweeps, burn_in, every, threads)
     key(seed)  # refuses a seed beyond 64 bits
