@@ -1,4 +1,4 @@
-"""Energies of the overlaps, as data: integer patterns and the unit in which a flip costs an integer."""
+"""Energies of the overlaps by name: patterns, dense and diluted networks, examples, any function of the overlaps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,34 +8,22 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import require
-from .patterns import as_patterns
+from .integers import IntegerOverlaps
+from .patterns import as_examples, as_patterns
 
 
 @dataclass(frozen=True, eq=False)
-class OverlapEnergy:
-    r"""An energy of the overlaps, with the diagonal out; built by ``OverlapEnergy.hebbian``.
+class OverlapEnergy(IntegerOverlaps):
+    r"""An energy of the overlaps, built by one of its class methods; no couplings are ever formed.
 
-    .. math:: H = -\frac{1}{2N} \sum_\mu \sum_{i \ne j} \xi_i^\mu \xi_j^\mu \sigma_i \sigma_j
-                = -\frac{1}{2N} \Big(\sum_\mu M_\mu^2 - \sum_{i\mu} (\xi_i^\mu)^2\Big),
-              \qquad M_\mu = \sum_i \xi_i^\mu \sigma_i
+    .. math:: H = -\frac{N}{2} \sum_\mu m_\mu^P \ \text{up to its diagonal}, \qquad
+              m_\mu = \frac{1}{N} \sum_i \xi_i^\mu \sigma_i
 
-    A flip costs :math:`\Delta E = (2/N) D` with the integer
-    :math:`D = \sigma_i \sum_\mu \xi_i^\mu M_\mu - \sum_\mu (\xi_i^\mu)^2`.
+    so that the T of a simulation is the T (at P > 2 the T') of the theory.
 
-    Parameters
-    ----------
-    xi : int8 array (sample, mu, site), values -1, 0, 1
-
-    Raises
-    ------
-    ValueError for other values or shapes, or where N^2 K reaches 2^62 (sums are exact in 64 bits).
+    >>> OverlapEnergy.dense(np.ones((1, 10), int), P=4).scale(0.5).item()
+    125.0
     """
-
-    xi: NDArray[np.int8]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "xi", as_patterns(self.xi))
-        require(self.N**2 * self.K < 2**62, "N^2 K", str(self.N**2 * self.K), "< 2^62")
 
     @classmethod
     def hebbian(cls, xi: xr.DataArray | NDArray[Any]) -> "OverlapEnergy":
@@ -60,51 +48,188 @@ class OverlapEnergy:
 
         >>> energy = OverlapEnergy.hebbian(np.array([[1, 1, -1, 1], [1, -1, -1, -1]]))
         >>> M = energy.overlaps(np.array([1, 1, -1, 1]))
-        >>> float(energy.per_spin(np.sum(M**2, dtype=np.int64)))
+        >>> float(energy.per_spin(energy.total(M)))
         -0.25
         """
         require(np.abs(np.asarray(xi)) == 1, "xi", np.asarray(xi), "-1 or 1")
         return cls(as_patterns(xi))
 
-    @property
-    def samples(self) -> int:
-        """Number of disorder samples."""
-        return self.xi.shape[0]
+    @classmethod
+    def dense(cls, xi: xr.DataArray | NDArray[Any], *, P: int, diagonal: str = "excluded") -> "OverlapEnergy":
+        r"""The dense Hebbian network of P-spin interactions, at T' of the theory.
 
-    @property
-    def K(self) -> int:
-        """Number of patterns."""
-        return self.xi.shape[1]
+        .. math:: H = -\frac{P!}{2 N^{P-1}} \sum_\mu e_P(\xi^\mu \sigma), \qquad
+                  \text{included:}\ H = -\frac{N}{2} \sum_\mu m_\mu^P
 
-    @property
-    def N(self) -> int:
-        """Number of sites."""
-        return self.xi.shape[2]
+        with e_P the sum of all products of P different sites, by the Krawtchouk recursion. P = 2 is ``hebbian``.
 
-    @property
-    def diagonal(self) -> NDArray[np.int64]:
-        """The self term of every site, ``sum_mu (xi_i^mu)^2``, shape (sample, site)."""
-        return np.sum(self.xi != 0, axis=1, dtype=np.int64)
+        Parameters
+        ----------
+        xi : integer array (sample, mu, site) or (mu, site), values -1, 0 and 1
+        P : int >= 2
+        diagonal : "excluded", or "included" for the full power
 
-    def overlaps(self, sigma: ArrayLike, sample: int = 0) -> NDArray[np.int64]:
-        """``M_mu = sum_i xi_i^mu sigma_i`` of the spins (..., site) in one sample, exact, shape (..., mu)."""
-        M: NDArray[np.int64] = np.matmul(np.asarray(sigma), self.xi[sample].T, dtype=np.int64)
-        return M
+        Returns
+        -------
+        OverlapEnergy; its T is T' = P! T/2 of the energy with prefactor 1/N^(P-1).
 
-    def per_spin(self, squares: ArrayLike, sample: int = 0) -> NDArray[np.float64]:
-        """Energy per spin, ``-(sum_mu M_mu^2 - sum_i,mu (xi_i^mu)^2) / (2 N^2)``, of ``sum_mu M_mu^2``."""
-        diagonal = np.count_nonzero(self.xi[sample])
-        return (diagonal - np.asarray(squares, np.int64)) / (2.0 * self.N**2)
+        Raises
+        ------
+        ValueError for other values or shapes, or where a sum could reach 2^62.
 
-    def scale(self, T: float) -> np.float32:
-        """The temperature in units of D: ``T N/2`` in float64, rounded once to float32.
+        Source: arXiv:2212.00606; Gardner, J. Phys. A 20, 3453 (1987).
 
-        >>> float(OverlapEnergy.hebbian(np.ones((1, 6))).scale(0.5))
-        1.5
+        >>> energy = OverlapEnergy.dense(np.ones((1, 5), int), P=3)
+        >>> float(energy.per_spin(energy.total(energy.overlaps(np.ones(5, int))))) == -3 * 10 / 5**3
+        True
         """
-        scale = np.float64(T) * (self.N / 2)
-        require(2.0**-100 <= scale <= 2.0**100, "T", T, f"between 2^-100 and 2^100 in units of {2 / self.N:.3g}")
-        return np.float32(scale)
+        return cls(as_patterns(xi), P, diagonal)
+
+    @classmethod
+    def multitasking(cls, xi: xr.DataArray | NDArray[Any], *, diagonal: str = "excluded") -> "OverlapEnergy":
+        r"""The Hopfield energy of diluted patterns, in raw units (T_c = 1 - d at low load).
+
+        .. math:: H = -\frac{N}{2} \sum_\mu m_\mu^2 + \frac{1}{2N} \sum_{i\mu} (\xi_i^\mu)^2
+
+        Parameters
+        ----------
+        xi : integer array (sample, mu, site) or (mu, site), values -1, 0 and 1
+        diagonal : "excluded", or "included" without the last term
+
+        Returns
+        -------
+        OverlapEnergy.
+
+        Raises
+        ------
+        ValueError for other values or shapes.
+
+        Source: Agliari, Barra, Galluzzi, Guerra, Moauro, Phys. Rev. Lett. 109, 268101 (2012).
+
+        >>> energy = OverlapEnergy.multitasking(np.array([[1, 0, -1, 1]]))
+        >>> float(energy.per_spin(energy.total(energy.overlaps(np.array([1, 1, -1, 1])))))
+        -0.1875
+        """
+        return cls(as_patterns(xi), 2, diagonal)
+
+    @classmethod
+    def supervised(
+        cls, eta: xr.DataArray | NDArray[Any], *, P: int = 2, r: float, diagonal: str = "excluded"
+    ) -> "OverlapEnergy":
+        r"""Patterns known by the average of their M examples, :math:`\bar\eta_i^\mu = \frac1M \sum_a \eta_i^{\mu a}`.
+
+        .. math:: H = -\frac{P!}{2 R^{P/2} N^{P-1}} \sum_\mu e_P(\bar\eta^\mu \sigma), \qquad
+                  R = r^2 + \frac{1 - r^2}{M}
+
+        Overlaps are reported as the n of the theory, :math:`n_\mu = \frac{r}{R N} \sum_i \bar\eta_i^\mu \sigma_i`.
+
+        Parameters
+        ----------
+        eta : integer array (sample, mu, example, site) or (mu, example, site), values -1, 0 and 1
+        P : int >= 2
+        r : float in (0, 1], quality of the examples; it sets R, the examples themselves carry it
+        diagonal : "excluded" or "included"
+
+        Returns
+        -------
+        OverlapEnergy with the integer weights :math:`\sum_a \eta_i^{\mu a}`.
+
+        Raises
+        ------
+        ValueError for other values or shapes, or where a sum could reach 2^62.
+
+        Source: arXiv:2212.00606.
+
+        >>> OverlapEnergy.supervised(np.ones((1, 3, 8), int), r=1.0).scale(1.0).item()  # 9 * 8 / 2
+        36.0
+        """
+        examples = as_examples(eta)
+        M = examples.shape[2]
+        R = _norm(r, M)
+        w: NDArray[np.integer] = np.sum(examples, axis=2, dtype=np.int8 if M <= 127 else np.int32)
+        g, first = 1 / (R ** (P / 2) * float(M) ** P), examples[:, 0, 0].copy()
+        return cls(w, P, diagonal, g=g, unit=r / (R * M), example=first)
+
+    @classmethod
+    def unsupervised(
+        cls, eta: xr.DataArray | NDArray[Any], *, P: int = 2, r: float, diagonal: str = "excluded"
+    ) -> "OverlapEnergy":
+        r"""Every example stored as a pattern of its own.
+
+        .. math:: H = -\frac{P!}{2 R^{P/2} M N^{P-1}} \sum_{\mu a} e_P(\eta^{\mu a} \sigma), \qquad
+                  R = r^2 + \frac{1 - r^2}{M}
+
+        Overlaps are reported as :math:`n_{\mu a} = \frac{r}{R N} \sum_i \eta_i^{\mu a} \sigma_i`, mu slowest.
+
+        Parameters
+        ----------
+        eta : integer array (sample, mu, example, site) or (mu, example, site), values -1, 0 and 1
+        P : int >= 2
+        r : float in (0, 1], quality of the examples; it sets R, the examples themselves carry it
+        diagonal : "excluded" or "included"
+
+        Returns
+        -------
+        OverlapEnergy with K M patterns.
+
+        Raises
+        ------
+        ValueError for other values or shapes, or where a sum could reach 2^62.
+
+        Source: arXiv:2211.14067.
+
+        >>> OverlapEnergy.unsupervised(np.ones((2, 3, 8), int), r=1.0).K
+        6
+        """
+        examples = as_examples(eta)
+        samples, K, M, N = examples.shape
+        R = _norm(r, M)
+        xi = examples.reshape(samples, K * M, N)
+        g, first = 1 / (R ** (P / 2) * M), examples[:, 0, 0].copy()
+        return cls(xi, P, diagonal, g=g, unit=r / R, example=first)
+
+    @classmethod
+    def table(cls, xi: xr.DataArray | NDArray[Any], F: ArrayLike) -> "OverlapEnergy":
+        r"""Any function of the overlaps, in 64-bit fixed point.
+
+        .. math:: H = -\sum_\mu F(M_\mu), \qquad F \to 2^{-b}\,\mathrm{round}(2^b F)
+
+        with b = 0 for integer F and else as large as 62 bits allow; the model simulated is the rounded one.
+
+        Parameters
+        ----------
+        xi : integer array (sample, mu, site) or (mu, site), values -1, 0 and 1
+        F : (2 N + 1,), the values at M = -N, ..., N, finite
+
+        Returns
+        -------
+        OverlapEnergy; T is in the unit of F, and b is its ``bits``.
+
+        Raises
+        ------
+        ValueError for other values or shapes.
+
+        Source: Krotov, Hopfield, NIPS 29 (2016), arXiv:1606.01164, eq. (2); Demircigil et al., arXiv:1702.01929.
+
+        >>> energy = OverlapEnergy.table(np.ones((1, 4), int), np.exp(np.arange(-4, 5)))
+        >>> float(energy.per_spin(energy.total(energy.overlaps(np.ones(4, int)))).round(6)) == -13.649538
+        True
+        """
+        values, checked = np.asarray(F), as_patterns(xi)
+        _, K, N = checked.shape
+        require(values.shape == (2 * N + 1,), "F.shape", str(values.shape), f"({2 * N + 1},), one value for M = -N..N")
+        require(np.isfinite(values), "F", values, "finite")
+        largest = max(1.0, float(np.max(np.abs(values))) * 8 * K)
+        bits = 0 if np.issubdtype(values.dtype, np.integer) else int(61 - np.ceil(np.log2(largest)))
+        require(bits >= 0, "F", values, f"below 2^62 / (8 K) = {2.0**59 / K:.3g}")
+        fixed = np.rint(np.ldexp(values, bits)).astype(np.int64) if bits else values.astype(np.int64)
+        return cls(checked, F=np.pad(fixed, 2, mode="edge"), bits=bits)
+
+
+def _norm(r: float, M: int) -> float:
+    """R = r^2 + (1 - r^2)/M."""
+    require(0 < r <= 1, "r", r, "in (0, 1]")
+    return r**2 + (1 - r**2) / M
 
 
 def temperatures_of(T: ArrayLike) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Full enumeration of small systems: what every sampler must reproduce."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -7,6 +9,7 @@ from scipy.special import logsumexp
 
 from ..core.errors import require
 from .energy import OverlapEnergy, temperatures_of
+from .start import Energy
 
 LARGEST_N = 20
 
@@ -22,14 +25,14 @@ def all_states(N: int) -> NDArray[np.int8]:
     return (2 * bits - 1).astype(np.int8)
 
 
-def boltzmann(energy: OverlapEnergy, *, T: ArrayLike) -> xr.DataArray:
+def boltzmann(energy: Energy, *, T: ArrayLike) -> xr.DataArray:
     r"""The probability of every state of ``all_states``.
 
     .. math:: p(\sigma) = \frac{e^{-H(\sigma)/T}}{Z}
 
     Parameters
     ----------
-    energy : OverlapEnergy with N <= 20
+    energy : OverlapEnergy or CouplingEnergy with N <= 20
     T : float or (T,), finite and > 0
 
     Returns
@@ -52,7 +55,7 @@ def boltzmann(energy: OverlapEnergy, *, T: ArrayLike) -> xr.DataArray:
     return xr.DataArray(p, {"T": temperatures}, ("sample", "T", "state"), "probability")
 
 
-def enumerate_states(energy: OverlapEnergy, *, T: ArrayLike) -> xr.Dataset:
+def enumerate_states(energy: Energy, *, T: ArrayLike) -> xr.Dataset:
     r"""Exact averages by summing over all 2^N states.
 
     .. math:: Z = \sum_\sigma e^{-H(\sigma)/T}, \qquad \langle A \rangle = \frac{1}{Z} \sum_\sigma A e^{-H/T},
@@ -60,13 +63,13 @@ def enumerate_states(energy: OverlapEnergy, *, T: ArrayLike) -> xr.Dataset:
 
     Parameters
     ----------
-    energy : OverlapEnergy with N <= 20
+    energy : OverlapEnergy or CouplingEnergy with N <= 20
     T : float or (T,), finite and > 0
 
     Returns
     -------
     Dataset with ``energy`` (per spin), ``free_energy`` (per spin) and ``log_Z``, all (sample, T), and with
-    ``abs_overlap`` = <|m_mu|> and ``overlap_squared`` = <m_mu^2>, both (sample, T, mu).
+    ``abs_overlap`` = <|m_mu|> and ``overlap_squared`` = <m_mu^2>, both (sample, T, mu), where there are patterns.
 
     Raises
     ------
@@ -82,22 +85,21 @@ def enumerate_states(energy: OverlapEnergy, *, T: ArrayLike) -> xr.Dataset:
     minus_H_over_T = -energy.N * e[:, None] / p["T"].values[:, None]
     log_Z = logsumexp(minus_H_over_T, axis=-1)
     states = all_states(energy.N)
-    m = np.stack([energy.overlaps(states, k) for k in range(energy.samples)]) / energy.N
     at, of = ("sample", "T"), ("sample", "T", "mu")
-    return xr.Dataset(
-        {
-            "energy": (at, np.einsum("zts,zs->zt", p.values, e)),
-            "free_energy": (at, -p["T"].values * log_Z / energy.N),
-            "log_Z": (at, log_Z),
-            "abs_overlap": (of, p.values @ np.abs(m)),
-            "overlap_squared": (of, p.values @ m**2),
-        },
-        {"T": p["T"].values, "sample": np.arange(energy.samples), "mu": np.arange(energy.K)},
-    )
+    exact: dict[str, Any] = {
+        "energy": (at, np.einsum("zts,zs->zt", p.values, e)),
+        "free_energy": (at, -p["T"].values * log_Z / energy.N),
+        "log_Z": (at, log_Z),
+    }
+    coords: dict[str, Any] = {"T": p["T"].values, "sample": np.arange(energy.samples)}
+    if isinstance(energy, OverlapEnergy):
+        m = np.stack([energy.overlaps(states, k) for k in range(energy.samples)]) * (energy.unit / energy.N)
+        exact |= {"abs_overlap": (of, p.values @ np.abs(m)), "overlap_squared": (of, p.values @ m**2)}
+        coords["mu"] = np.arange(energy.K)
+    return xr.Dataset(exact, coords)
 
 
-def _per_spin(energy: OverlapEnergy) -> NDArray[np.float64]:
+def _per_spin(energy: Energy) -> NDArray[np.float64]:
     """Energy per spin of every state, (sample, state)."""
     states = all_states(energy.N)
-    squares = [np.sum(energy.overlaps(states, k) ** 2, axis=-1, dtype=np.int64) for k in range(energy.samples)]
-    return np.stack([energy.per_spin(s, k) for k, s in enumerate(squares)])
+    return np.stack([energy.per_spin(energy.total_of(states, k), k) for k in range(energy.samples)])

@@ -108,10 +108,26 @@ def as_patterns(xi: xr.DataArray | NDArray[Any]) -> NDArray[np.int8]:
     >>> as_patterns(np.array([[1, -1, 1]])).shape
     (1, 1, 3)
     """
-    if isinstance(xi, xr.DataArray):
-        xi = xi.transpose(*(dim for dim in ("sample", "mu", "site") if dim in xi.dims))
-    values = np.asarray(xi)
-    require(values.ndim in (2, 3), "dimensions of xi", values.ndim, "2 (mu, site) or 3 (sample, mu, site)")
-    require(values.size > 0, "xi.size", values.size, ">= 1")
-    require(np.isin(values, (-1, 0, 1)), "xi", values, "-1, 0 or 1")
-    return np.ascontiguousarray(values.reshape(-1, *values.shape[-2:]), np.int8)
+    return _checked(xi, "xi", ("mu", "site"))
+
+
+def as_examples(eta: xr.DataArray | NDArray[Any]) -> NDArray[np.int8]:
+    """Check examples (mu, example, site), with or without samples before, values -1, 0, 1; int8, 4-d.
+
+    >>> as_examples(np.ones((2, 3, 4), int)).shape
+    (1, 2, 3, 4)
+    """
+    return _checked(eta, "eta", ("mu", "example", "site"))
+
+
+def _checked(x: xr.DataArray | NDArray[Any], name: str, dims: tuple[str, ...]) -> NDArray[np.int8]:
+    if isinstance(x, xr.DataArray):
+        x = x.transpose(*(dim for dim in ("sample", *dims) if dim in x.dims))
+    values, n = np.asarray(x), len(dims)
+    shape = ", ".join(dims)
+    require(
+        values.ndim in (n, n + 1), f"dimensions of {name}", values.ndim, f"{n} ({shape}) or {n + 1} (sample, {shape})"
+    )
+    require(values.size > 0, f"{name}.size", values.size, ">= 1")
+    require(np.isin(values, (-1, 0, 1)), name, values, "-1, 0 or 1")
+    return np.ascontiguousarray(values.reshape(-1, *values.shape[-n:]), np.int8)

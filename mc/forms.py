@@ -1,0 +1,83 @@
+r"""The integer forms of an energy of overlaps: what a pattern adds to the energy and what a flip costs.
+
+With weights w_i, v_i = w_i sigma_i and power sums :math:`p_k = \sum_i v_i^k`, a pattern adds -c F: F is the power
+:math:`p_1^P`, the elementary symmetric polynomial :math:`e_P(v)` (the power without its diagonal) or a table.
+A flip of site i costs the integer :math:`D = \sum_j \sigma_i^j \sum_\mu (w_i^\mu)^j V_j^\mu`, in units fixed per
+family (they define the trajectory, through the rounding of its thresholds).
+"""
+
+from math import comb, factorial
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+_SHARED = {2: 2, 4: 4}  # common factors of the powers with the diagonal that are taken out of D
+
+
+def elementary(p: list[Integers | int], P: int) -> list[Integers]:
+    r"""Elementary symmetric polynomials e_0 to e_P of the power sums ``p[k]``, exact (Newton's identities).
+
+    .. math:: k\,e_k = \sum_{i=1}^{k} (-1)^{i-1} e_{k-i}\, p_i
+
+    >>> [int(e) for e in elementary([0, np.int64(4), 4, 4], 3)]  # four ones
+    [1, 4, 6, 4]
+    """
+    e = [np.ones_like(np.asarray(p[1]))]
+    for k in range(1, P + 1):
+        e.append(sum((-1) ** (i - 1) * e[k - i] * p[i] for i in range(1, k + 1)) // k)
+    return e
+
+
+def powers_of(xi: NDArray[np.integer], sums: Integers, P: int) -> list[Integers | int]:
+    """The power sums p_0 to p_P of a sample: odd ones from ``sums`` (..., odd power, mu), even ones from xi alone.
+
+    Where xi is -1, 0 or 1 all odd powers are the first, so ``sums`` holds that one alone.
+    """
+    w = xi.astype(np.int64)
+    odd = sums.shape[-2]
+    return [0] + [sums[..., min(k // 2, odd - 1), :] if k % 2 else np.sum(w**k, axis=-1) for k in range(1, P + 1)]
+
+
+def excluded_vectors(p: list[Integers | int], P: int) -> list[Integers]:
+    r"""V_1 to V_P of :math:`F = e_P`: :math:`V_j = (-1)^{j-1} (P-1)!\, e_{P-j}`, since
+
+    .. math:: e_P(\sigma_i \to -\sigma_i) - e_P = -2 \sum_{j=1}^{P} (-1)^{j-1} v_i^j\, e_{P-j} = -\frac{2 D}{(P-1)!}
+    """
+    e = elementary(p, P - 1)
+    return [(-1) ** (j - 1) * factorial(P - 1) * e[P - j] for j in range(1, P + 1)]
+
+
+def included_vectors(M: Integers, P: int) -> list[Integers]:
+    r"""V_1 to V_P of :math:`F = M^P`, in units that leave :math:`D = -\frac12 \sum_\mu [(M - 2 v_i)^P - M^P]`,
+    or half of it at P = 2 and a quarter at P = 4.
+    """
+    shared = _SHARED.get(P, 1)
+    return [(-1) ** (j - 1) * (comb(P, j) * 2 ** (j - 1) // shared) * M ** (P - j) for j in range(1, P + 1)]
+
+
+def table_vectors(M: Integers, F: Integers) -> list[Integers]:
+    """V_1 and V_2 of a table ``F[M + N + 2]``: ``F(M+2) - F(M-2)`` and ``2 F(M) - F(M+2) - F(M-2)``."""
+    at = M + (F.size - 1) // 2
+    return [F[at + 2] - F[at - 2], 2 * F[at] - F[at + 2] - F[at - 2]]
+
+
+def flip_polynomials(N: int, P: int, diagonal: str) -> tuple[Integers, Integers]:
+    r"""Coefficients of a(M) and b(M), lowest power first, for xi = -1, 1: :math:`D = -\sum_\mu [a(M) + v_i\, b(M)]`.
+
+    Without the diagonal :math:`a = (P-1)!\, e_{P-2}^{(N-2)}(M)` and :math:`b = -(P-1)!\, e_{P-1}^{(N-2)}(M)`, e^(n)
+    those of n signs with sum M: :math:`(k+1) e_{k+1} = M e_k - (n-k+1) e_{k-1}` (Krawtchouk polynomials).
+
+    >>> [c.tolist() for c in flip_polynomials(10, 3, "excluded")]
+    [[0, 2], [8, 0, -1]]
+    """
+    if diagonal == "excluded":
+        E = [np.array([1]), np.array([0, 1])]  # k! e_k
+        for k in range(1, P - 1):
+            E.append(np.append(0, E[k]) - k * (N - 2 - k + 1) * np.append(E[k - 1], [0, 0]))
+        return (P - 1) * E[P - 2], -E[P - 1]
+    a, b = np.zeros(P - 1, np.int64), np.zeros(P, np.int64)
+    for j in range(1, P + 1):
+        (b if j % 2 else a)[P - j] = -comb(P, j) * 2 ** (j - 1) if j % 2 else comb(P, j) * 2 ** (j - 1)
+    shared = _SHARED.get(P, 1)
+    return a // shared, b // shared
