@@ -1,5 +1,6 @@
-"""The compiled sweep: one chain a call, integer overlaps kept up to date, integer thresholds."""
+"""The plain compiled sweep: chain after chain, integer overlaps kept up to date, integer thresholds."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,30 +9,31 @@ from numpy.typing import NDArray
 from ..core.jit import njit
 from ..core.philox import fill_words
 from .energy import OverlapEnergy
-from .thresholds import fill_thresholds
+from .kernel import DOWNHILL, HEAT_BATH, Rule
+from .thresholds import QC, fill_thresholds
 
 _LANES = 32  # rows are padded with blank patterns to whole vectors
 
 
-def site_rows(xi: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Patterns (mu, site) as one contiguous row per site, blank-padded to a multiple of 32.
+@dataclass(frozen=True)
+class PlainTables:
+    """One sample as one row of weights per site, padded with blank patterns, and what its sums need."""
 
-    >>> site_rows(np.ones((3, 5), np.int8)).shape
-    (5, 32)
-    """
-    K, N = xi.shape
-    rows = np.zeros((N, -(-K // _LANES) * _LANES), np.int8)
-    rows[:, :K] = xi.T
-    return rows
+    energy: OverlapEnergy
+    sample: int
+    rows: NDArray[np.integer]
+    narrow: bool  # no field leaves 32 bits
 
+    @classmethod
+    def of(cls, energy: OverlapEnergy, sample: int) -> "PlainTables":
+        """The tables of one sample.
 
-def overlap_type(N: int) -> type[np.int16] | type[np.int32]:
-    """The integer that holds every overlap of N sites, ``|M| <= N``.
-
-    >>> overlap_type(32768).__name__
-    'int32'
-    """
-    return np.int16 if N <= 32767 else np.int32
+        >>> PlainTables.of(OverlapEnergy.hebbian(np.ones((3, 5))), 0).rows.shape
+        (5, 32)
+        """
+        rows = np.zeros((energy.N, -(-energy.K // _LANES) * _LANES), energy.xi.dtype)
+        rows[:, : energy.K] = energy.xi[sample].T
+        return cls(energy, sample, rows, energy.K * energy.N * energy.largest_weight**2 < 2**31)
 
 
 @njit(nogil=True)
@@ -45,16 +47,6 @@ def fill_overlaps(M: Any, sigma: Any, rows: Any) -> None:
         else:
             for mu in range(M.size):
                 M[mu] -= rows[i, mu]
-
-
-def all_overlaps(energy: OverlapEnergy, spins: NDArray[np.int8]) -> NDArray[np.integer]:
-    """The overlaps of spins (sample, T, chain, site) from scratch, in the kernel's integers."""
-    M = np.empty((*spins.shape[:3], energy.K), overlap_type(energy.N))
-    for sample in range(energy.samples):
-        rows = np.ascontiguousarray(energy.xi[sample].T)
-        for at in np.ndindex(spins.shape[1:3]):
-            fill_overlaps(M[sample][at], spins[sample][at], rows)
-    return M
 
 
 @njit(nogil=True)
@@ -98,9 +90,9 @@ def _add(M: Any, rows: Any, i: int, d: Any) -> None:
 
 
 @njit(nogil=True)
-def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, site: Any, threshold: Any) -> None:
-    """The twin of ``reference.sweep_once``: flip iff the integer D is at most the integer threshold."""
-    narrow = rows.size < 2147483648
+def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, narrow: bool, site: Any, threshold: Any) -> int:
+    """The twin of ``reference.sweep_once`` for P = 2: flip iff the integer D is at most the integer threshold."""
+    flips = 0
     for t in range(site.size):
         i = site[t]
         s = np.int64(sigma[i])
@@ -108,38 +100,76 @@ def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, site: Any, threshol
         if s * field - diagonal[i] <= threshold[t & 3, t >> 2]:
             sigma[i] = -s
             _add(M, rows, i, -2 * s)
+            flips += 1
+    return flips
 
 
 @njit(nogil=True)
 def advance(
-    sigma: Any,  # int8 (site,), changed in place
-    M: Any,  # int16 or int32 (mu,), changed in place
-    rows: Any,  # int8 (site, mu)
-    diagonal: Any,  # int64 (site,)
-    rule: Any,  # (heat bath?, order: 0 sequential, 1 permutation, 2 random), (scale, coefficients)
-    address: Any,  # key words, lane, sample
-    span: Any,  # first sweep, last sweep (excluded), burn_in, every
-    overlaps: Any,  # (draw, mu) or no rows: M after each draw of this span
-    squares: Any,  # int64 (draw,): sum of M^2 after each draw
+    sigma: Any,  # int8 (lane, site), changed in place
+    M: Any,  # int16 or int32 (lane, mu), changed in place
+    accepted: Any,  # int64 (lane,), added to
+    tables: Any,  # rows, self term, narrow?
+    rule: Any,  # acceptance, order, key words, coefficients
+    address: Any,  # lanes, sample
+    scales: Any,  # float32 (1 or last - first, lane)
+    first: int,
+    last: int,
 ) -> None:
-    """Sweep one chain from sweep ``first`` to ``last`` and record every ``every`` sweeps after ``burn_in``."""
-    heat_bath, order, scale, c = rule
-    k0, k1, lane, sample = address
-    first, last, burn_in, every = span
-    N, draw = sigma.size, 0
+    """Sweep one chain after the other from sweep ``first`` to ``last``."""
+    rows, diagonal, narrow = tables
+    acceptance, order, k0, k1, c = rule
+    lanes, sample = address
+    N = sigma.shape[1]
     u = np.empty((4, (N + 3) // 4), np.uint32)
-    threshold = np.empty(u.shape, np.int64)
+    threshold = np.full(u.shape, -1, np.int64)
     site = np.arange(N)
-    for sweep in range(first, last):
-        if order > 0:
-            fill_words(u, k0, k1, 5, sweep, 0, sample)
-            fill_sites(site, u, order == 2)
-        fill_words(u, k0, k1, 0, sweep, lane, sample)
-        fill_thresholds(threshold, u, scale, heat_bath, c)
-        sweep_once(sigma, M, rows, diagonal, site, threshold)
-        if sweep >= burn_in and (sweep + 1 - burn_in) % every == 0:
-            if overlaps.shape[0] > 0:
-                overlaps[draw] = M[: overlaps.shape[1]]
-            for mu in range(M.size):
-                squares[draw] += np.int64(M[mu]) * np.int64(M[mu])
-            draw += 1
+    for lane in range(lanes.size):
+        for sweep in range(first, last):
+            if order > 0:
+                fill_words(u, k0, k1, 5, sweep, 0, sample)
+                fill_sites(site, u, order == 2)
+            if acceptance != DOWNHILL:
+                fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
+                scale = scales[min(sweep - first, scales.shape[0] - 1), lane]
+                fill_thresholds(threshold, u, scale, acceptance == HEAT_BATH, c)
+            accepted[lane] += sweep_once(sigma[lane], M[lane], rows, diagonal, narrow, site, threshold)
+
+
+class Plain:
+    """Chains of one sample one after the other: pairwise energies of any weights, sites in any order.
+
+    For the few chains of a drawn order, where none of the faster kernels goes.
+    """
+
+    name = "plain"
+    tables = PlainTables.of
+
+    def __init__(
+        self, tables: PlainTables, spins: NDArray[np.int8], rule: Rule, lanes: NDArray[np.uint64], sample: int
+    ) -> None:
+        self._of, self._rule, self._address = tables, (rule.acceptance, rule.order, *rule.key, QC), (lanes, sample)
+        self._tables = tables.rows, tables.energy.self_term[sample], tables.narrow
+        self._sigma = np.ascontiguousarray(spins[0])
+        small = tables.energy.N * tables.energy.largest_weight <= 32767
+        self._M = np.empty((lanes.size, tables.rows.shape[1]), np.int16 if small else np.int32)
+        for M, sigma in zip(self._M, self._sigma, strict=True):
+            fill_overlaps(M, sigma, tables.rows)
+        self.accepted = np.zeros((1, lanes.size), np.int64)
+
+    def sweep(self, scales: NDArray[np.float32], first: int, last: int) -> None:
+        """Advance every lane from sweep ``first`` to ``last``."""
+        state = self._sigma, self._M, self.accepted[0]
+        advance(*state, self._tables, self._rule, self._address, scales[:, 0], first, last)
+
+    def spins(self) -> NDArray[np.int8]:
+        """The spins now, (1, lane, site)."""
+        return self._sigma[None]
+
+    def overlaps(self) -> NDArray[np.integer]:
+        """The overlaps now, (1, lane, mu)."""
+        return self._M[None, :, : self._of.energy.K]
+
+    def total(self) -> NDArray[np.int64]:
+        """The sum of their squares now, (1, lane)."""
+        return self._of.energy.total(self.overlaps(), self._of.sample)
