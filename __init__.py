@@ -5,11 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .core.errors import BackendUnavailable, ConvergenceError, StoreError
+    from .mc.convert import to_arviz, to_pymbar
+    from .mc.coupling import CouplingEnergy
     from .mc.energy import OverlapEnergy
+    from .mc.equilibration import (
+        energy_histograms,
+        hot_cold,
+        log_binning,
+        q_in_time,
+        q_symmetry,
+    )
     from .mc.exact import enumerate_states
+    from .mc.identities import gaussian_pattern_identity, pattern_moments, sk_identity
+    from .mc.observables import binder, blocking, jackknife, p_of_q, replica_overlap, susceptibility
     from .mc.patterns import examples, patterns
     from .mc.run import simulate
-    from .mc.samplers import HeatBath, Metropolis
+    from .mc.samplers import Annealing, HeatBath, Metropolis, ParallelTempering, ZeroTemperature
     from .mc.stats import summary
     from .solvers.anderson import Anderson
     from .solvers.damped import Damped
@@ -26,8 +37,10 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Anderson": "solvers.anderson",
+    "Annealing": "mc.samplers",
     "BackendUnavailable": "core.errors",
     "ConvergenceError": "core.errors",
+    "CouplingEnergy": "mc.coupling",
     "CurieWeiss": "theory.curie_weiss",
     "Damped": "solvers.damped",
     "HeatBath": "mc.samplers",
@@ -35,19 +48,37 @@ _WHERE = {
     "Metropolis": "mc.samplers",
     "Newton": "solvers.newton",
     "OverlapEnergy": "mc.energy",
+    "ParallelTempering": "mc.samplers",
     "SherringtonKirkpatrick": "theory.sk",
     "Solution": "sweeps.solve",
     "StoreError": "core.errors",
+    "ZeroTemperature": "mc.samplers",
     "at_line": "sweeps.lines",
+    "binder": "mc.observables",
+    "blocking": "mc.observables",
     "classify": "sweeps.phases",
+    "energy_histograms": "mc.equilibration",
     "enumerate_states": "mc.exact",
     "examples": "mc.patterns",
+    "gaussian_pattern_identity": "mc.identities",
+    "hot_cold": "mc.equilibration",
+    "jackknife": "mc.observables",
+    "log_binning": "mc.equilibration",
+    "p_of_q": "mc.observables",
+    "pattern_moments": "mc.identities",
     "patterns": "mc.patterns",
+    "q_in_time": "mc.equilibration",
+    "q_symmetry": "mc.equilibration",
+    "replica_overlap": "mc.observables",
     "simulate": "mc.run",
+    "sk_identity": "mc.identities",
     "solve": "sweeps.solve",
     "spinodal": "sweeps.lines",
     "summary": "mc.stats",
+    "susceptibility": "mc.observables",
     "sweep": "sweeps.sweep",
+    "to_arviz": "mc.convert",
+    "to_pymbar": "mc.convert",
     "transition": "sweeps.lines",
 }
 _FOLDERS = ("core", "theory", "solvers", "mc", "sweeps", "figures")

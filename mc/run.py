@@ -1,8 +1,8 @@
 """``simulate``: many chains of one energy, as a labelled dataset."""
 
 import hashlib
-import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,30 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.backend import cores, cupy
-from ..core.errors import BackendUnavailable, require, require_integer
+from ..core.backend import cores
+from ..core.errors import require, require_integer
 from ..core.philox import key
-from ..core.versions import versions
 from . import checkpoint as store
-from .chains import Run, advance_all
+from . import gpu
+from .chains import advance_all
 from .checkpoint import State
-from .cpu import all_overlaps
+from .coupling import CouplingEnergy
+from .dataset import labelled
 from .energy import OverlapEnergy, temperatures_of
-from .samplers import HeatBath, Sampler
-from .start import Start, initial_spins
+from .plan import Run, Unit, deal
+from .routing import Route
+from .samplers import Annealing, HeatBath, ParallelTempering, Sampler, ZeroTemperature
+from .start import Energy, Start, initial_spins
+from .tempering import attempts, check_ladder, equal_rates
 
-OBSERVABLES = ("overlap", "energy")
+OBSERVABLES = ("overlap", "energy", "q", "spins")
 _HEAT_BATH = HeatBath()
+_PILOTS = (8, 4, 2)  # parts of the burn-in over which a ladder is measured and moved
+_SHORTEST_PILOT = 64
 
 
 def simulate(
-    energy: OverlapEnergy,
+    energy: Energy,
     *,
     sampler: Sampler = _HEAT_BATH,
     T: ArrayLike,
@@ -39,37 +45,42 @@ def simulate(
     start: Start = "random",
     seed: int,
     threads: int | None = None,
-    observables: tuple[str, ...] = OBSERVABLES,
+    observables: tuple[str, ...] = ("overlap", "energy"),
     checkpoint: str | os.PathLike[str] | None = None,
     backend: str = "auto",
 ) -> xr.Dataset:
-    r"""Run independent Markov chains of an energy at given temperatures.
+    r"""Run Markov chains of an energy at given temperatures.
 
     .. math:: P(\sigma) \propto e^{-H(\sigma)/T}, \qquad m_\mu = \frac{1}{N} \sum_i \xi_i^\mu \sigma_i,
-              \qquad e = H/N
+              \qquad e = H/N, \qquad q = \frac{1}{N} \sum_i \sigma_i^{(2c)} \sigma_i^{(2c+1)}
 
     Parameters
     ----------
-    energy : OverlapEnergy
-    sampler : HeatBath or Metropolis
-    T : float or (T,), finite and > 0, in units of J/k_B; at most 2^12 temperatures
-    chains : int in [1, 2^20], independent chains per sample and temperature
+    energy : OverlapEnergy or CouplingEnergy
+    sampler : HeatBath, Metropolis, ZeroTemperature, Annealing or ParallelTempering
+    T : float or (T,), finite and > 0, in units of J/k_B; at most 2^12 temperatures. 0 for ZeroTemperature and for it
+        alone; rising for ParallelTempering, whose ladder it is
+    chains : int in [1, 2^20], chains per sample and temperature (ladders, in tempering)
     sweeps : int >= 0, measured sweeps after ``burn_in``, a multiple of ``every``
     burn_in : int >= 0, sweeps before the first draw counts; burn_in + sweeps <= 2^32
     every : int >= 1, sweeps per draw
-    start : "random", "pattern" (mu = 0 of each sample) or spins -1, 1 of shape (site,), (sample, site) or
-        (sample, T, chain, site)
+    start : "random", "pattern", "hierarchical", "symmetric", "example" (see ``mc.start``) or spins -1, 1 of shape
+        (site,), (sample, site) or (sample, T, chain, site)
     seed : int in [0, 2^64)
     threads : int >= 1, or None for one per available core; it never changes a number
-    observables : some of "overlap", "energy"; overlaps take 8 bytes per chain, draw and pattern
+    observables : some of "overlap", "energy", "q" (of chains 2c and 2c + 1), "spins"; a draw of a chain takes 4 bytes
+        per pattern, 8, 4, and 1 per site
     checkpoint : path of an npz file saved every ten seconds and continued by the same call
-    backend : "auto", "cpu" or "gpu"
+    backend : "auto" (a device where there is one and the run is large enough to fill it), "cpu" or "gpu"
 
     Returns
     -------
-    Dataset with ``overlap`` (sample, T, chain, draw, mu) and ``energy`` (sample, T, chain, draw), energy per
-    spin; its attribute ``sha256`` is the hash of the final spins. More samples, more chains or temperatures
-    appended to the list never change the numbers of the first ones.
+    Dataset with what was asked of ``overlap`` (sample, T, chain, draw, mu), ``energy`` (sample, T, chain, draw) per
+    spin, ``q`` (sample, T, pair, draw) and ``spins`` (sample, T, chain, draw, site), and always ``acceptance``
+    (sample, T, chain), flips per step. Tempering adds ``swap_rate`` (sample, chain, lower), ``round_trips``
+    (sample, chain, home) and ``home`` (sample, T, chain, draw): which chain of the ladder a draw is of. The attribute
+    ``sha256`` is the hash of the final spins, ``kernel`` what swept them. More samples, more chains or temperatures
+    appended to the list (not in tempering) never change the numbers of the first ones.
 
     Raises
     ------
@@ -85,36 +96,72 @@ def simulate(
     0.96
     """
     _check_choices(energy, sampler, observables, backend)
-    temperatures = temperatures_of(T)
-    scales = np.array([energy.scale(t) for t in temperatures], np.float32)
     _check_counts(chains, sweeps, burn_in, every, threads)
     key(seed)  # refuses a seed beyond 64 bits
-    spins = initial_spins(energy, start, temperatures.size, chains, seed)
-    run = Run(energy, sampler, temperatures, scales, burn_in, sweeps, every, seed)
-    state = _fresh(run, spins, "overlap" in observables)
-    save = None
+    run = Run(energy, sampler, _temperatures(sampler, T, burn_in), burn_in, sweeps, every, seed, observables)
+    energy.scale(run.T)  # refuses what float32 cannot hold
+    many = threads or cores()
+    spins = initial_spins(energy, start, run.T.size, chains, seed)
+    route, where = _route(run, chains, many, backend)
+    if isinstance(sampler, ParallelTempering) and sampler.adapt:
+        run = replace(run, T=_adapted(run, spins[:1, :, :1], route))
+    state, save = _fresh(run, spins), None
     if checkpoint is not None:
         path, description = Path(checkpoint), _describe(run, state)
         require(path.parent.is_dir(), "checkpoint", str(path), "in a folder that exists")
         save = partial(store.save, path, run=description)
         if path.exists():
             state = store.load(path, description, state, energy)
-    advance_all(run, state, threads or cores(), save)
-    return _dataset(run, state, observables, start if isinstance(start, str) else "array")
+    units = deal(run, chains, route.width, route.samples_together)
+    kernels = advance_all(run, units, route, state, many, save)
+    began = start if isinstance(start, str) else "array"
+    return labelled(run, state, {"start": began, "backend": where, "kernel": ", ".join(sorted(kernels))})
+
+
+def _route(run: Run, chains: int, threads: int, backend: str) -> tuple[Any, str]:
+    """The kernels of a run, and whether they are the processor's or a device's."""
+    lanes = run.T.size * chains
+    if backend == "gpu" or (backend == "auto" and gpu.worth_it(run.energy, run.rule, lanes)):
+        return gpu.Route(run.energy, run.rule, lanes), "gpu"
+    return Route(run.energy, run.rule, lanes, threads), "cpu"
+
+
+def _adapted(run: Run, spins: NDArray[np.int8], route: Any) -> NDArray[np.float64]:
+    """The ladder of equal swap rates, by pilot runs of the first ladder of the first sample."""
+    for part in _PILOTS:
+        pilot = replace(run, burn_in=run.burn_in // part, sweeps=0, observables=())
+        state = _fresh(pilot, spins)
+        unit = Unit(np.zeros(1, np.int64), np.arange(run.T.size), np.zeros(run.T.size, np.int64))
+        advance_all(pilot, [unit], route, state, 1, None)
+        run = replace(run, T=equal_rates(run.T, state.swaps[0, 0] / attempts(pilot.last, run.T.size)))
+    return run.T
+
+
+def _temperatures(sampler: Sampler, T: ArrayLike, burn_in: int) -> NDArray[np.float64]:
+    """The temperatures, checked against what the sampler does with them."""
+    if isinstance(sampler, ZeroTemperature):
+        require(np.asarray(T) == 0, "T", np.asarray(T), "0 for ZeroTemperature()")
+        require(np.size(T) == 1, "T", str(T), "one number for ZeroTemperature()")
+        return np.zeros(1)
+    temperatures = temperatures_of(T)
+    if isinstance(sampler, Annealing):
+        require(sampler.T_start >= temperatures, "T_start", sampler.T_start, f"at least every T, {temperatures.max()}")
+    if isinstance(sampler, ParallelTempering):
+        check_ladder(temperatures)
+        if sampler.adapt:
+            require(burn_in >= _SHORTEST_PILOT, "burn_in", burn_in, f">= {_SHORTEST_PILOT} for a ladder that adapts")
+    return temperatures
 
 
 def _check_choices(energy: Any, sampler: Any, observables: tuple[str, ...], backend: str) -> None:
-    if not isinstance(energy, OverlapEnergy):
-        raise TypeError(f"energy must be an OverlapEnergy, got {type(energy).__name__}")
+    if not isinstance(energy, OverlapEnergy | CouplingEnergy):
+        raise TypeError(f"energy must be an OverlapEnergy or a CouplingEnergy, got {type(energy).__name__}")
     if not isinstance(sampler, Sampler):
-        raise TypeError(f"sampler must be HeatBath() or Metropolis(), got {sampler!r}")
+        raise TypeError(f"sampler must be one such as HeatBath(), got {sampler!r}")
     if isinstance(observables, str) or not set(observables) <= set(OBSERVABLES):
-        raise ValueError(f"observables must be a tuple of 'overlap' and 'energy', got {observables!r}")
+        raise ValueError(f"observables must be a tuple of {', '.join(map(repr, OBSERVABLES))}, got {observables!r}")
     if backend not in ("auto", "cpu", "gpu"):
         raise ValueError(f"backend must be 'auto', 'cpu' or 'gpu', got {backend!r}")
-    if backend == "gpu":
-        cupy()
-        raise BackendUnavailable("backend='gpu' has no kernels in this version: use backend='cpu'")
 
 
 def _check_counts(chains: int, sweeps: int, burn_in: int, every: int, threads: int | None) -> None:
@@ -128,11 +175,31 @@ def _check_counts(chains: int, sweeps: int, burn_in: int, every: int, threads: i
         require_integer(threads, "threads", 1, 2**20, "in [1, 2^20]")
 
 
-def _fresh(run: Run, spins: NDArray[np.int8], with_overlap: bool) -> State:
-    shape, draws = spins.shape[:3], run.sweeps // run.every
-    overlap = np.zeros((*shape, draws if with_overlap else 0, run.energy.K))
-    M = all_overlaps(run.energy, spins)
-    return State(spins, M, np.zeros(shape, np.int64), overlap, np.zeros((*shape, draws), np.int64))
+def _fresh(run: Run, spins: NDArray[np.int8]) -> State:
+    """The state before the first sweep, with room for what will be drawn."""
+    samples, temperatures, chains, N = spins.shape
+    shape, draws, asked = spins.shape[:3], run.sweeps // run.every, run.observables
+    K, per_sample = run.energy.K, range(samples)
+
+    def room(name: str) -> int:
+        return draws if name in asked else 0
+
+    return State(
+        spins=spins,
+        overlaps=np.stack([run.energy.overlaps(spins[z], z) for z in per_sample]).astype(np.int32),
+        total=np.stack([run.energy.total_of(spins[z], z) for z in per_sample]),
+        sweep=np.zeros(shape, np.int64),
+        accepted=np.zeros(shape, np.int64),
+        slot=np.broadcast_to(np.arange(temperatures)[:, None], shape).copy(),
+        heading=np.zeros(shape, np.int8),
+        trips=np.zeros(shape, np.int64),
+        swaps=np.zeros((samples, chains, temperatures - 1), np.int64),
+        overlap=np.zeros((room("overlap"), *shape, K), np.int32),
+        G=np.zeros((room("energy"), *shape), np.int64),
+        q=np.zeros((room("q"), samples, temperatures, chains // 2), np.int32),
+        home=np.zeros((draws if run.ladder else 0, *shape), np.int16),
+        drawn=np.zeros((room("spins"), *shape, N), np.int8),
+    )
 
 
 def _describe(run: Run, state: State) -> store.Json:
@@ -148,39 +215,7 @@ def _describe(run: Run, state: State) -> store.Json:
         "burn_in": int(run.burn_in),
         "sweeps": int(run.sweeps),
         "every": int(run.every),
-        "draws of overlap": state.overlap.shape[3],
-        "patterns": _sha256(run.energy.xi),
-        "start": _sha256(state.spins),
+        "observables": sorted(run.observables),
+        "energy": run.energy.description(),
+        "start": hashlib.sha256(state.spins.tobytes()).hexdigest(),
     }
-
-
-def _sha256(array: NDArray[np.int8]) -> str:
-    return hashlib.sha256(array.tobytes()).hexdigest()
-
-
-def _dataset(run: Run, state: State, observables: tuple[str, ...], start: str) -> xr.Dataset:
-    dims = ("sample", "T", "chain", "draw")
-    variables: dict[str, Any] = {}
-    if "overlap" in observables:
-        variables["overlap"] = ((*dims, "mu"), state.overlap)
-    if "energy" in observables:
-        per_spin = [run.energy.per_spin(squares, sample) for sample, squares in enumerate(state.squares)]
-        variables["energy"] = (dims, np.stack(per_spin))
-    sizes = dict(zip((*dims, "mu"), (*state.squares.shape, run.energy.K), strict=True))
-    coords: dict[str, Any] = {name: np.arange(size) for name, size in sizes.items()} | {"T": run.T}
-    coords["sweep"] = ("draw", run.burn_in + run.every * np.arange(1, sizes["draw"] + 1))
-    attrs = {
-        "N": run.energy.N,
-        "K": run.energy.K,
-        "seed": int(run.seed),
-        "sampler": type(run.sampler).__name__,
-        "order": run.sampler.order,
-        "start": start,
-        "burn_in": int(run.burn_in),
-        "every": int(run.every),
-        "backend": "cpu",
-        "kernel": "numba",
-        "versions": json.dumps(versions("mattis", "numpy", "numba")),
-        "sha256": _sha256(state.spins),
-    }
-    return xr.Dataset(variables, coords, attrs)

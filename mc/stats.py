@@ -29,7 +29,7 @@ def summary(ds: xr.Dataset, name: str = "overlap") -> xr.Dataset:
 
     Parameters
     ----------
-    ds : Dataset with a variable of dims (sample, T, chain, draw) and perhaps more, at least one draw
+    ds : Dataset with a variable of dims (sample, T, chain or pair, draw) and perhaps more, at least one draw
     name : the variable; for |m| assign it first, ``ds.assign(size=abs(ds.overlap))``
 
     Returns
@@ -52,15 +52,9 @@ def summary(ds: xr.Dataset, name: str = "overlap") -> xr.Dataset:
     >>> float(summary(ds, "energy").error.round(3)[0])
     0.016
     """
-    if not isinstance(ds, xr.Dataset):
-        raise TypeError(f"ds must be a Dataset, such as simulate returns, got {type(ds).__name__}")
-    if name not in ds:
-        raise ValueError(f"name must be a variable of the dataset, {', '.join(map(str, ds.data_vars))}, got {name!r}")
-    missing = {"sample", "T", "chain", "draw"} - set(ds[name].dims)
-    if missing:
-        raise ValueError(f"{name} must have the dimensions sample, T, chain and draw, it lacks {sorted(missing)}")
-    x = ds[name].astype(np.float64).transpose("sample", ..., "chain", "draw")
-    require(x.size > 0, f"{name}.size", x.size, ">= 1")
+    x = variable(ds, name)
+    x = x.rename(pair="chain") if "pair" in x.dims else x
+    x = x.transpose("sample", ..., "chain", "draw")
     cells = x.values.reshape(-1, *x.shape[-2:])
     outer = x.isel(chain=0, draw=0, drop=True)
     tau, r_hat = (outer.copy(data=np.array([f(c) for c in cells]).reshape(outer.shape)) for f in (tau_int, rank_r_hat))
@@ -77,6 +71,19 @@ def summary(ds: xr.Dataset, name: str = "overlap") -> xr.Dataset:
         "short": x.sizes["draw"] < _LONG * tau,
     }
     return xr.Dataset(result, attrs={"error_from": "disorder" if many else "chains", "name": name})
+
+
+def variable(ds: xr.Dataset, name: str) -> xr.DataArray:
+    """A variable of a dataset as float64, refused unless it has sample, T, draw, and chain or pair, and a draw."""
+    if not isinstance(ds, xr.Dataset):
+        raise TypeError(f"ds must be a Dataset, such as simulate returns, got {type(ds).__name__}")
+    if name not in ds:
+        raise ValueError(f"name must be a variable of the dataset, {', '.join(map(str, ds.data_vars))}, got {name!r}")
+    dims = set(ds[name].dims)
+    if not {"sample", "T", "draw"} <= dims or not dims & {"chain", "pair"}:
+        raise ValueError(f"{name} must have the dimensions sample, T, draw and chain or pair, got {ds[name].dims}")
+    require(ds[name].size > 0, f"{name}.size", ds[name].size, ">= 1")
+    return ds[name].astype(np.float64)
 
 
 def _disorder_error(x: xr.DataArray) -> xr.DataArray:
