@@ -179,6 +179,15 @@ def _start(M: Any, D: Any, spins: Any, codes: Any, N: Any, K: Any) -> None:
             _add_changes(M, D, codes, b * ((K + 1) >> 1), k)
 
 
+@njit(nogil=True)
+def _add_squares(M: Any, G: Any, K: int) -> None:
+    """``G += sum_mu M_mu^2``, lanes by their places."""
+    for mu in range(K):
+        for place in range(LANES):
+            m = np.int64(M[LANES * mu + place])
+            G[place] += m * m
+
+
 class Blocked:
     """Up to 32 chains of one sample of signs with P = 2, advanced side by side over the sites in order.
 
@@ -242,6 +251,6 @@ class Blocked:
 
     def total(self) -> NDArray[np.int64]:
         """The integer G = sum_mu M_mu^2 now, (1, lane)."""
-        M = self.overlaps().astype(np.int64)
-        G: NDArray[np.int64] = np.einsum("zlk,zlk->zl", M, M)
-        return G
+        G = np.zeros(LANES, np.int64)
+        _add_squares(self._M, G, self._K)
+        return G[None, _PLACE[: self.accepted.size]]

@@ -19,16 +19,13 @@ _LARGEST_SPAN = 4096  # sweeps in one call of a kernel
 
 def advance_all(
     run: Run, units: list[Unit], route: Route, state: State, threads: int, save: Callable[[State], None] | None
-) -> set[str]:
-    """Advance every chain of ``state`` in place to the end and name the kernels that did it.
-
-    What was reached is saved now and then, and even when interrupted.
-    """
-    lock, stop, kernels = threading.Lock(), threading.Event(), set[str]()
+) -> None:
+    """Advance every chain of ``state`` in place to the end; what was reached is saved, even when interrupted."""
+    lock, stop = threading.Lock(), threading.Event()
     bar = tqdm(total=state.sweep.size * run.last, initial=int(state.sweep.sum()), unit="sweep", delay=2, disable=None)
 
     def one(unit: Unit) -> None:
-        for sweeps in _advance_one(run, unit, route, state, lock, kernels):
+        for sweeps in _advance_one(run, unit, route, state, lock):
             with lock:
                 bar.update(sweeps)
             if stop.is_set():
@@ -56,12 +53,9 @@ def advance_all(
                 raise
     finally:
         save_now()
-    return kernels
 
 
-def _advance_one(
-    run: Run, unit: Unit, route: Route, state: State, lock: threading.Lock, kernels: set[str]
-) -> Iterator[int]:
+def _advance_one(run: Run, unit: Unit, route: Route, state: State, lock: threading.Lock) -> Iterator[int]:
     """Advance one unit to the end, putting its chains into ``state`` whole now and then; yields the sweeps done."""
     sweep = reached = int(state.sweep[unit.at][0, 0])
     if sweep == run.last:
@@ -80,6 +74,5 @@ def _advance_one(
         if now - committed > _COMMIT_SECONDS or sweep == run.last:
             with lock:
                 group.commit(state, sweep)
-                kernels.update(kernel.name for _, kernel in group.kernels)
             yield (sweep - reached) * unit.lanes.size
             reached, committed = sweep, now

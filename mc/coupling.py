@@ -49,11 +49,12 @@ class CouplingEnergy:
         require(J.shape[1] == J.shape[2], "J.shape", str(given.shape), "two equal lengths at the end")
         require(np.isfinite(J), "J", J, "finite")
         require(J.transpose(0, 2, 1) == J, "J", J, "symmetric")
-        largest = float(np.max(np.abs(J))) * J.shape[1]
-        whole = np.issubdtype(J.dtype, np.integer) or largest == 0
-        self.bits = 0 if whole else int(np.floor(30 - np.log2(largest)))
+        whole, real = J.dtype.kind in "iu", J.astype(np.float64)
+        largest = float(np.max(np.abs(real))) * J.shape[1]
+        require(largest == 0 or 2.0**-900 <= largest <= 2.0**900, "N max|J|", largest, "0 or from 2^-900 to 2^900")
+        self.bits = 0 if whole or largest == 0 else int(np.floor(30 - np.log2(largest)))
         require(largest * 2.0**self.bits <= 2**30, "N max|J|", largest, "at most 2^30 where J is integer")
-        self.J: NDArray[np.int32] = np.rint(np.ldexp(J, self.bits)).astype(np.int32)
+        self.J: NDArray[np.int32] = np.rint(np.ldexp(real, self.bits)).astype(np.int32)
         self.J[:, np.arange(self.N), np.arange(self.N)] = 0
 
     @property

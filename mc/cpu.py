@@ -1,52 +1,60 @@
-"""The plain compiled sweep: chain after chain, integer overlaps kept up to date, integer thresholds."""
+"""The plain compiled sweep: chain after chain, integer overlaps kept up to date, sites in any order."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba.extending import overload
 from numpy.typing import NDArray
 
+from ..core.errors import require
 from ..core.jit import njit
 from ..core.philox import fill_words
 from .energy import OverlapEnergy
 from .kernel import DOWNHILL, HEAT_BATH, Rule
+from .simd import W, aligned
 from .thresholds import QC, fill_thresholds
 
-_LANES = 32  # rows are padded with blank patterns to whole vectors
+_LANES = 16  # patterns of one vector
+_load, _store, _splat, _select, _mask_add, _sum = W.load, W.store, W.splat, W.select_bits, W.mask_add, W.hsum
 
 
 @dataclass(frozen=True)
 class PlainTables:
-    """One sample as one row of weights per site, padded with blank patterns, and what its sums need."""
+    """One sample: two masks a site where weights are -1, 0, 1, the ones and the minus ones; else a row of weights.
+
+    Parameters
+    ----------
+    rows : uint16 (site, 2, word of 16 patterns) or integers (site, mu), padded with blank patterns to a multiple of 16
+    """
 
     energy: OverlapEnergy
     sample: int
     rows: NDArray[np.integer]
-    narrow: bool  # no field leaves 32 bits
 
     @classmethod
     def of(cls, energy: OverlapEnergy, sample: int) -> "PlainTables":
         """The tables of one sample.
 
+        Raises
+        ------
+        ValueError where a flip could cost more than 32 bits hold.
+
         >>> PlainTables.of(OverlapEnergy.hebbian(np.ones((3, 5))), 0).rows.shape
-        (5, 32)
+        (5, 2, 1)
         """
+        require(cls.fits(energy, sample), "K N w^2", energy.largest_cost, "< 2^31")
         rows = np.zeros((energy.N, -(-energy.K // _LANES) * _LANES), energy.xi.dtype)
         rows[:, : energy.K] = energy.xi[sample].T
-        return cls(energy, sample, rows, energy.K * energy.N * energy.largest_weight**2 < 2**31)
+        if energy.largest_weight > 1:
+            return cls(energy, sample, rows)
+        masks = np.packbits(np.stack([rows > 0, rows < 0], axis=1), axis=2, bitorder="little")
+        return cls(energy, sample, masks.view(np.uint16))
 
-
-@njit(nogil=True)
-def fill_overlaps(M: Any, sigma: Any, rows: Any) -> None:
-    """``M_mu = sum_i xi_i^mu sigma_i`` from scratch."""
-    M[:] = 0
-    for i in range(sigma.size):
-        if sigma[i] > 0:
-            for mu in range(M.size):
-                M[mu] += rows[i, mu]
-        else:
-            for mu in range(M.size):
-                M[mu] -= rows[i, mu]
+    @classmethod
+    def fits(cls, energy: OverlapEnergy, sample: int) -> bool:
+        """Whether 32 bits hold whatever a flip can cost."""
+        return energy.pairwise and energy.largest_cost < 2**31
 
 
 @njit(nogil=True)
@@ -64,42 +72,70 @@ def fill_sites(site: Any, u: Any, random: bool) -> None:
         site[t], site[j] = site[j], site[t]
 
 
-@njit(nogil=True)
-def _field(rows: Any, i: int, M: Any) -> Any:
-    """``sum_mu xi_i^mu M_mu`` in 32 bits: for N K < 2^31, where no sum can leave them."""
+def _field(rows: Any, i: Any, M: Any) -> Any:
+    """``sum_mu xi_i^mu M_mu``, exact in 32 bits."""
+
+
+def _add(rows: Any, i: Any, M: Any, d: Any) -> None:
+    """``M_mu += d xi_i^mu``, the overlaps after a flip that changes sigma_i by d."""
+
+
+@overload(_field)
+def _field_of(rows: Any, i: Any, M: Any) -> Any:
+    return _masked_field if rows.ndim == 3 else _weighted_field
+
+
+@overload(_add)
+def _add_of(rows: Any, i: Any, M: Any, d: Any) -> Any:
+    return _masked_add if rows.ndim == 3 else _weighted_add
+
+
+def _masked_field(rows: Any, i: Any, M: Any) -> Any:
+    plus = minus = _splat(np.int32(0))
+    for word in range(rows.shape[2]):
+        m = _load(M, 16 * word)
+        plus = _mask_add(plus, m, np.uint64(rows[i, 0, word]))
+        minus = _mask_add(minus, m, np.uint64(rows[i, 1, word]))
+    return _sum(plus - minus)
+
+
+def _masked_add(rows: Any, i: Any, M: Any, d: Any) -> None:
+    change = _splat(np.int32(d))
+    for word in range(rows.shape[2]):
+        m = _mask_add(_load(M, 16 * word), change, np.uint64(rows[i, 0, word]))
+        _store(M, 16 * word, _select(np.uint64(rows[i, 1, word]), m - change, m))
+
+
+def _weighted_field(rows: Any, i: Any, M: Any) -> Any:
     field = np.int32(0)
     for mu in range(M.size):
-        field = np.int32(field + np.int32(rows[i, mu]) * np.int32(M[mu]))
-    return np.int64(field)
-
-
-@njit(nogil=True)
-def _wide_field(rows: Any, i: int, M: Any) -> Any:
-    """``sum_mu xi_i^mu M_mu`` in 64 bits."""
-    field = np.int64(0)
-    for mu in range(M.size):
-        field += np.int64(rows[i, mu]) * np.int64(M[mu])
+        field = np.int32(field + np.int32(rows[i, mu]) * M[mu])
     return field
 
 
-@njit(nogil=True)
-def _add(M: Any, rows: Any, i: int, d: Any) -> None:
-    """``M_mu += d xi_i^mu``, the overlaps after a flip that changes sigma_i by d."""
+def _weighted_add(rows: Any, i: Any, M: Any, d: Any) -> None:
     for mu in range(M.size):
-        M[mu] += d * rows[i, mu]
+        M[mu] += np.int32(d * rows[i, mu])
 
 
 @njit(nogil=True)
-def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, narrow: bool, site: Any, threshold: Any) -> int:
+def _start(M: Any, sigma: Any, rows: Any) -> None:
+    """The overlaps of spins (lane, site) from scratch."""
+    for lane in range(sigma.shape[0]):
+        for i in range(sigma.shape[1]):
+            _add(rows, i, M[lane], np.int32(sigma[lane, i]))
+
+
+@njit(nogil=True)
+def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, site: Any, threshold: Any) -> int:
     """The twin of ``reference.sweep_once`` for P = 2: flip iff the integer D is at most the integer threshold."""
     flips = 0
     for t in range(site.size):
         i = site[t]
         s = np.int64(sigma[i])
-        field = _field(rows, i, M) if narrow else _wide_field(rows, i, M)
-        if s * field - diagonal[i] <= threshold[t & 3, t >> 2]:
+        if s * _field(rows, i, M) - diagonal[i] <= threshold[t & 3, t >> 2]:
             sigma[i] = -s
-            _add(M, rows, i, -2 * s)
+            _add(rows, i, M, np.int32(-2 * s))
             flips += 1
     return flips
 
@@ -107,9 +143,9 @@ def sweep_once(sigma: Any, M: Any, rows: Any, diagonal: Any, narrow: bool, site:
 @njit(nogil=True)
 def advance(
     sigma: Any,  # int8 (lane, site), changed in place
-    M: Any,  # int16 or int32 (lane, mu), changed in place
+    M: Any,  # int32 (lane, mu), changed in place
     accepted: Any,  # int64 (lane,), added to
-    tables: Any,  # rows, self term, narrow?
+    tables: Any,  # rows, self term
     rule: Any,  # acceptance, order, key words, coefficients
     address: Any,  # lanes, sample
     scales: Any,  # float32 (1 or last - first, lane)
@@ -117,7 +153,7 @@ def advance(
     last: int,
 ) -> None:
     """Sweep one chain after the other from sweep ``first`` to ``last``."""
-    rows, diagonal, narrow = tables
+    rows, diagonal = tables
     acceptance, order, k0, k1, c = rule
     lanes, sample = address
     N = sigma.shape[1]
@@ -133,28 +169,27 @@ def advance(
                 fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
                 scale = scales[min(sweep - first, scales.shape[0] - 1), lane]
                 fill_thresholds(threshold, u, scale, acceptance == HEAT_BATH, c)
-            accepted[lane] += sweep_once(sigma[lane], M[lane], rows, diagonal, narrow, site, threshold)
+            accepted[lane] += sweep_once(sigma[lane], M[lane], rows, diagonal, site, threshold)
 
 
 class Plain:
     """Chains of one sample one after the other: pairwise energies of any weights, sites in any order.
 
-    For the few chains of a drawn order, where none of the faster kernels goes.
+    For the few chains of a drawn order, or of weights, where none of the faster kernels goes.
     """
 
     name = "plain"
     tables = PlainTables.of
+    fits = PlainTables.fits
 
     def __init__(
         self, tables: PlainTables, spins: NDArray[np.int8], rule: Rule, lanes: NDArray[np.uint64], sample: int
     ) -> None:
         self._of, self._rule, self._address = tables, (rule.acceptance, rule.order, *rule.key, QC), (lanes, sample)
-        self._tables = tables.rows, tables.energy.self_term[sample], tables.narrow
+        self._tables = tables.rows, tables.energy.self_term[sample]
         self._sigma = np.ascontiguousarray(spins[0])
-        small = tables.energy.N * tables.energy.largest_weight <= 32767
-        self._M = np.empty((lanes.size, tables.rows.shape[1]), np.int16 if small else np.int32)
-        for M, sigma in zip(self._M, self._sigma, strict=True):
-            fill_overlaps(M, sigma, tables.rows)
+        self._M = aligned((lanes.size, -(-tables.energy.K // _LANES) * _LANES), np.int32)
+        _start(self._M, self._sigma, tables.rows)
         self.accepted = np.zeros((1, lanes.size), np.int64)
 
     def sweep(self, scales: NDArray[np.float32], first: int, last: int) -> None:

@@ -22,7 +22,7 @@ def labelled(run: Run, state: State, attrs: dict[str, str]) -> xr.Dataset:
     variables: dict[str, Any] = {}
     N, asked = run.energy.N, run.observables
     if "overlap" in asked and run.energy.K:
-        variables["overlap"] = ((*_DRAW, "mu"), _last(state.overlap) * (_unit(run.energy) / N))
+        variables["overlap"] = ((*_DRAW, "mu"), _last(state.overlap) * _unit(run.energy) / N)
     if "energy" in asked:
         per_spin = [run.energy.per_spin(G, sample) for sample, G in enumerate(_last(state.G))]
         variables["energy"] = (_DRAW, np.stack(per_spin))
@@ -34,7 +34,7 @@ def labelled(run: Run, state: State, attrs: dict[str, str]) -> xr.Dataset:
     if run.ladder:
         rate = state.swaps / np.maximum(attempts(run.last, run.T.size), 1)
         variables["swap_rate"] = (("sample", "chain", "lower"), rate)
-        variables["round_trips"] = (("sample", "chain", "home"), state.trips.transpose(0, 2, 1))
+        variables["round_trips"] = (("sample", "chain", "replica"), state.trips.transpose(0, 2, 1))
         variables["home"] = (_DRAW, np.ascontiguousarray(_last(state.home)))
     ds = xr.Dataset(variables, attrs=_attributes(run, state) | attrs)
     draws = run.sweeps // run.every

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.errors import require
-from .integers import IntegerOverlaps
+from ..core.errors import require, require_integer
+from .integers import POWERS, IntegerOverlaps
 from .patterns import as_examples, as_patterns
 
 
@@ -143,6 +143,7 @@ class OverlapEnergy(IntegerOverlaps):
         >>> OverlapEnergy.supervised(np.ones((1, 3, 8), int), r=1.0).scale(1.0).item()  # 9 * 8 / 2
         36.0
         """
+        require_integer(P, "P", *POWERS)
         examples = as_examples(eta)
         M = examples.shape[2]
         R = _norm(r, M)
@@ -181,6 +182,7 @@ class OverlapEnergy(IntegerOverlaps):
         >>> OverlapEnergy.unsupervised(np.ones((2, 3, 8), int), r=1.0).K
         6
         """
+        require_integer(P, "P", *POWERS)
         examples = as_examples(eta)
         samples, K, M, N = examples.shape
         R = _norm(r, M)
@@ -218,11 +220,12 @@ class OverlapEnergy(IntegerOverlaps):
         values, checked = np.asarray(F), as_patterns(xi)
         _, K, N = checked.shape
         require(values.shape == (2 * N + 1,), "F.shape", str(values.shape), f"({2 * N + 1},), one value for M = -N..N")
-        require(np.isfinite(values), "F", values, "finite")
-        largest = max(1.0, float(np.max(np.abs(values))) * 8 * K)
-        bits = 0 if np.issubdtype(values.dtype, np.integer) else int(61 - np.ceil(np.log2(largest)))
-        require(bits >= 0, "F", values, f"below 2^62 / (8 K) = {2.0**59 / K:.3g}")
-        fixed = np.rint(np.ldexp(values, bits)).astype(np.int64) if bits else values.astype(np.int64)
+        whole = values.dtype.kind in "iu"
+        real = values.astype(np.float64)
+        require(np.isfinite(real), "F", real, "finite")
+        require(whole | (np.abs(real) < 2.0**59 / K), "F", real, f"below 2^62 / (8 K) = {2.0**59 / K:.3g}")
+        bits = 0 if whole else int(61 - np.ceil(np.log2(max(1.0, 8 * K * np.max(np.abs(real))))))
+        fixed = values.astype(np.int64) if whole else np.rint(np.ldexp(real, bits)).astype(np.int64)
         return cls(checked, F=np.pad(fixed, 2, mode="edge"), bits=bits)
 
 

@@ -93,7 +93,7 @@ def enumerate_states(energy: Energy, *, T: ArrayLike) -> xr.Dataset:
     }
     coords: dict[str, Any] = {"T": p["T"].values, "sample": np.arange(energy.samples)}
     if isinstance(energy, OverlapEnergy):
-        m = np.stack([energy.overlaps(states, k) for k in range(energy.samples)]) * (energy.unit / energy.N)
+        m = np.stack([energy.overlaps(states, k) for k in range(energy.samples)]) * energy.unit / energy.N
         exact |= {"abs_overlap": (of, p.values @ np.abs(m)), "overlap_squared": (of, p.values @ m**2)}
         coords["mu"] = np.arange(energy.K)
     return xr.Dataset(exact, coords)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
-_SHARED = {2: 2, 4: 4}  # common factors of the powers with the diagonal that are taken out of D
+SHARED = {2: 2, 4: 4}
+"""Common factors that are taken out of D where the diagonal is included, by P."""
 
 
 def elementary(p: list[Integers | int], P: int) -> list[Integers]:
@@ -52,7 +53,7 @@ def included_vectors(M: Integers, P: int) -> list[Integers]:
     r"""V_1 to V_P of :math:`F = M^P`, in units that leave :math:`D = -\frac12 \sum_\mu [(M - 2 v_i)^P - M^P]`,
     or half of it at P = 2 and a quarter at P = 4.
     """
-    shared = _SHARED.get(P, 1)
+    shared = SHARED.get(P, 1)
     return [(-1) ** (j - 1) * (comb(P, j) * 2 ** (j - 1) // shared) * M ** (P - j) for j in range(1, P + 1)]
 
 
@@ -71,13 +72,15 @@ def flip_polynomials(N: int, P: int, diagonal: str) -> tuple[Integers, Integers]
     >>> [c.tolist() for c in flip_polynomials(10, 3, "excluded")]
     [[0, 2], [8, 0, -1]]
     """
+    a, b = [0] * (P - 1), [0] * P  # Python's integers: no step can overflow
     if diagonal == "excluded":
-        E = [np.array([1]), np.array([0, 1])]  # k! e_k
+        E = [[1], [0, 1]]  # k! e_k
         for k in range(1, P - 1):
-            E.append(np.append(0, E[k]) - k * (N - 2 - k + 1) * np.append(E[k - 1], [0, 0]))
-        return (P - 1) * E[P - 2], -E[P - 1]
-    a, b = np.zeros(P - 1, np.int64), np.zeros(P, np.int64)
-    for j in range(1, P + 1):
-        (b if j % 2 else a)[P - j] = -comb(P, j) * 2 ** (j - 1) if j % 2 else comb(P, j) * 2 ** (j - 1)
-    shared = _SHARED.get(P, 1)
-    return a // shared, b // shared
+            lower = [k * (N - 1 - k) * c for c in E[k - 1]] + [0, 0]
+            E.append([up - down for up, down in zip([0, *E[k]], lower, strict=True)])
+        a, b = [(P - 1) * c for c in E[P - 2]], [-c for c in E[P - 1]]
+    else:
+        for j in range(1, P + 1):
+            size = comb(P, j) * 2 ** (j - 1) // SHARED.get(P, 1)
+            (b if j % 2 else a)[P - j] = -size if j % 2 else size
+    return np.array(a, np.int64), np.array(b, np.int64)

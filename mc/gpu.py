@@ -101,7 +101,7 @@ class _OnDevice(ABC):
         blocks: int,
         tables: list[NDArray[Any]],
     ) -> None:
-        self.name, self.plan, self._device, self._rule = plan.name, plan, device, rule
+        self.plan, self._device, self._rule = plan, device, rule
         self._energy, self._shape, self._blocks = energy, spins.shape[:2], len(samples) * blocks
         M = [energy.overlaps(s, z) for s, z in zip(spins, samples, strict=True)]
         self._total = np.stack([energy.total(m, z) for m, z in zip(M, samples, strict=True)])
@@ -172,6 +172,8 @@ class DevicePairwise(_OnDevice):
     ValueError where the patterns or the chains exceed the device; BackendUnavailable where there is none.
     """
 
+    name = "hop2"
+
     def __init__(
         self,
         energy: OverlapEnergy,
@@ -204,6 +206,8 @@ class DevicePairwise(_OnDevice):
 
 class DeviceDense(_OnDevice):
     """Dense energies of patterns -1, 1: a chain is a block; arguments as for ``DevicePairwise``."""
+
+    name = "dense, device"
 
     def __init__(
         self,
@@ -275,6 +279,7 @@ class Route:
     def __init__(self, energy: Energy, rule: Rule, lanes: int) -> None:
         self._device = CupyDevice()
         self._kernel, self._energy, self._rule, self.width = kernel_for(energy, rule), energy, rule, lanes
+        self.name: str = self._kernel.name
 
     def kernels(self, unit: Unit, spins: NDArray[np.int8]) -> list[tuple[slice, Kernel]]:
         """The kernel of a unit, with all its lanes."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import require
+from .forms import SHARED
 from .thresholds import QC
 
 FOLDER = Path(__file__).with_name("cuda")
@@ -93,7 +94,7 @@ def fall(P: int, diagonal: str) -> Fraction:
     """
     if P > 2 and diagonal == "excluded":
         return Fraction(2, factorial(P - 1))
-    return Fraction(2 * {2: 2, 4: 4}.get(P, 1))
+    return Fraction(2 * SHARED.get(P, 1))
 
 
 def dense_plan(K: int, N: int, even: Integers, odd: Integers, per_cost: Fraction, shared: int) -> Plan:

@@ -30,6 +30,8 @@ class Group:
         self._first = np.zeros((run.T.size, self._chains[-1] + 1), np.int64)
         self._first[unit.t, unit.chain] = np.arange(unit.t.size)
         self._lane = np.argsort(self._first[self._slot, unit.chain], axis=1)
+        self._pairs = self._find_pairs()
+        self._known: dict[str, NDArray[np.integer]] = {}  # what was read of the kernels since they last swept
         if run.ladder:
             self._prepare_swaps()
 
@@ -48,6 +50,7 @@ class Group:
     def sweep(self, first: int, last: int) -> None:
         """Advance all lanes from sweep ``first`` to ``last`` (one sweep in tempering, with its swap round)."""
         scales = self.run.scales(first, last)[:, self._slot]
+        self._known = {}
         for part, kernel in self.kernels:
             kernel.sweep(np.ascontiguousarray(scales[:, :, part]), first, last)
         if self.run.ladder:
@@ -70,7 +73,7 @@ class Group:
             if "spins" in asked:
                 state.drawn[at] = spins
             if "q" in asked:
-                first, second, where = self._pairs()
+                first, second, where = self._pairs
                 q = np.einsum("sli,sli->sl", spins[:, first], spins[:, second], dtype=np.int32)
                 state.q[(number, self.unit.samples[:, None], *where)] = q
 
@@ -86,8 +89,10 @@ class Group:
         state.sweep[at] = sweep
 
     def _join(self, what: str) -> NDArray[np.integer]:
-        parts = [getattr(kernel, what)() for _, kernel in self.kernels]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if what not in self._known:
+            parts = [getattr(kernel, what)() for _, kernel in self.kernels]
+            self._known[what] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return self._known[what]
 
     def _by_place(self, what: str) -> NDArray[np.integer]:
         values = self._join(what)
@@ -101,7 +106,7 @@ class Group:
         self._accepted += flips[self._rows, self._lane]
         self._counted = now
 
-    def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _find_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Places of chains 2c, of chains 2c + 1, and the (T, pair) of both."""
         even = np.flatnonzero((self.unit.chain % 2 == 0) & np.isin(self.unit.chain + 1, self._chains))
         t, chain = self.unit.t[even], self.unit.chain[even]

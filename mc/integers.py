@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from hashlib import sha256
-from math import factorial
+from math import comb, factorial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from ..core.errors import require, require_integer
 from . import forms
 
 DIAGONALS = ("excluded", "included")
+POWERS = 2, 2**10, ">= 2"
 _ROWS = 4096  # patterns turned to floats at a time
 _LARGEST = 2**62  # sums stay below: exact in 64 bits
 
@@ -50,26 +51,37 @@ class IntegerOverlaps:
     example: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
-        require_integer(self.P, "P", 2, 2**10, ">= 2")
+        require_integer(self.P, "P", *POWERS)
         if self.diagonal not in DIAGONALS:
             raise ValueError(f"diagonal must be 'excluded' or 'included', got {self.diagonal!r}")
         bound = max(self._largest_total(), self.largest_cost)
-        require(bound < _LARGEST, "the largest possible sum of F", f"{float(bound):.3g}", "< 2^62: take fewer patterns")
+        require(
+            bound < _LARGEST,
+            "the largest possible sum of F",
+            f"2^{bound.bit_length() - 1}",
+            "< 2^62: take fewer patterns",
+        )
 
     def _largest_total(self) -> int:
-        """An upper bound of G and of every step to it."""
+        """An upper bound of G and of every step to it: powers, or e_P by Newton's identities."""
         if self.F is not None:
-            return self.K * int(np.max(np.abs(self.F)))
-        largest, last = self.N * self.largest_weight, factorial(self.P) if self.excluded and self.P > 2 else 1
-        return max(self.K * largest**self.P // last, 3 * largest**self.P)
+            return self.K * max(int(self.F.max()), -int(self.F.min()))
+        N, P, w = self.N, self.P, self.largest_weight
+        if P == 2 or not self.excluded:
+            return self.K * (N * w) ** P
+        return max(self.K * comb(N, P), N * sum(comb(N, k) for k in range(P))) * w**P
 
     @property
     def largest_cost(self) -> int:
         """An upper bound of what a flip costs in units of D, and of every step to it."""
         if self.F is not None:
-            return 8 * self.K * int(np.max(np.abs(self.F)))
-        first = 1 if self.P == 2 else 2**self.P
-        return first * self.K * self.largest_weight * (self.N * self.largest_weight) ** (self.P - 1)
+            return 8 * self.K * max(int(self.F.max()), -int(self.F.min()))
+        N, P, w = self.N, self.P, self.largest_weight
+        if P == 2:
+            return self.K * N * w**2
+        if not self.excluded:
+            return self.K * w**P * ((N + 2) ** P - N**P)
+        return self.K * w**P * factorial(P - 1) * sum(comb(N, k) for k in range(P))
 
     @property
     def pairwise(self) -> bool:
@@ -204,7 +216,7 @@ class IntegerOverlaps:
         if self.F is not None:
             unit = Fraction(2) ** (self.bits + 1)
         else:
-            unit = Fraction(self.N ** (self.P - 1), self.P if self.excluded else {2: 2, 4: 4}.get(self.P, 1))
+            unit = Fraction(self.N ** (self.P - 1), self.P if self.excluded else forms.SHARED.get(self.P, 1))
         return scale_of(T, float(unit) / self.g)
 
     def flip_polynomials(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

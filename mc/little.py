@@ -1,6 +1,7 @@
 """Parallel dynamics at T = 0: all spins follow their fields at once, by matrix products that are exact."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,32 +11,21 @@ from .kernel import Rule
 from .start import Energy
 
 _EXACT = ((2**24, np.float32), (2**53, np.float64), (2**62, np.int64))  # floats have the faster products
+_ROWS = 256  # patterns turned to such numbers at a time: few bytes, long products
 
 
 @dataclass(frozen=True)
 class LittleTables:
-    """One sample as factors: the costs of all flips are ``constant + sum_j sigma^j (V_j @ factors[j])``.
-
-    In the narrowest type that holds every partial sum of integers exactly, so a product is exact in any order.
-    """
+    """One sample, and the narrowest numbers that hold every partial sum of its integers: any order is then exact."""
 
     energy: Energy
     sample: int
-    factors: dict[int, NDArray[np.number]]
-    constant: NDArray[np.number]  # (site,)
+    exact: Any  # the type
 
     @classmethod
     def of(cls, energy: Energy, sample: int) -> "LittleTables":
-        """The tables of one sample: J; or weights at P = 2, where V_2 = -1 leaves the self term; or their powers."""
-        exact = next(t for bound, t in _EXACT if energy.largest_cost <= bound)
-        constant = energy.self_field[sample]
-        if isinstance(energy, CouplingEnergy):
-            factors = {1: energy.J[sample].astype(exact)}
-        else:
-            w = energy.xi[sample].astype(exact)
-            factors = {1: w} if energy.pairwise else {j: w**j for j in range(1, energy.flip_powers + 1)}
-            constant = constant - (energy.self_term[sample] if energy.pairwise else 0)
-        return cls(energy, sample, factors, constant.astype(exact))
+        """The tables of one sample."""
+        return cls(energy, sample, next(t for bound, t in _EXACT if energy.largest_cost <= bound))
 
 
 class Little:
@@ -58,16 +48,27 @@ class Little:
             self.accepted[0] += np.count_nonzero(flips, axis=1)
 
     def _costs(self) -> NDArray[np.number]:
-        energy, factors = self._of.energy, self._of.factors
-        sigma = self._sigma.astype(factors[1].dtype)
+        r"""The costs :math:`D = \sum_j \sigma^j \sum_\mu (\xi^\mu)^j V_j^\mu` of all flips, block of patterns by block.
+
+        At P = 2 there is V_1 = M and V_2 = -1, which leaves the self term.
+        """
+        energy, z = self._of.energy, self._of.sample
+        sigma = self._sigma.astype(self._of.exact)
+        D = np.broadcast_to(energy.self_field[z].astype(sigma.dtype), sigma.shape).copy()
         if isinstance(energy, CouplingEnergy):
-            return self._of.constant + sigma * (sigma @ factors[1])
-        odd = [sigma @ factors[k].T for k in range(1, 2 * energy.odd_powers, 2)]
-        sums = odd[0] if len(odd) == 1 else np.stack(odd, axis=-2)
-        D = np.broadcast_to(self._of.constant, sigma.shape).copy()
-        vectors = [sums] if energy.pairwise else energy.flip_vectors(sums.astype(np.int64), self._of.sample)
-        for j, V in zip(factors, vectors, strict=True):
-            D += sigma ** (j % 2) * (V.astype(sigma.dtype) @ factors[j])
+            return D + sigma * (sigma @ energy.J[z].astype(sigma.dtype))
+        if energy.pairwise:
+            D -= energy.self_term[z].astype(sigma.dtype)
+        for first in range(0, energy.K, _ROWS):
+            part = replace(energy, xi=energy.xi[z : z + 1, first : first + _ROWS])
+            w = part.xi[0].astype(sigma.dtype)
+            if energy.pairwise:
+                D += sigma * (sigma @ w.T @ w)
+                continue
+            odd = [sigma @ (w**k).T for k in range(1, 2 * energy.odd_powers, 2)]
+            sums = (odd[0] if len(odd) == 1 else np.stack(odd, axis=-2)).astype(np.int64)
+            for j, V in enumerate(part.flip_vectors(sums), 1):
+                D += sigma ** (j % 2) * (V.astype(sigma.dtype) @ w**j)
         return D
 
     def spins(self) -> NDArray[np.int8]:

@@ -113,3 +113,20 @@ def deal(run: Run, chains: int, width: int, samples_together: bool) -> list[Unit
     samples = np.arange(run.energy.samples)
     together = [samples] if samples_together else list(samples[:, None])
     return [Unit(some, t[part], chain[part]) for some in together for part in parts]
+
+
+def at_one_sweep(units: list[Unit], sweep: NDArray[np.int64]) -> list[Unit]:
+    """The same units, those apart whose chains a checkpoint holds at different sweeps (sample, T, chain).
+
+    A run that is continued may deal its chains otherwise than before.
+    """
+    parts = []
+    for unit in units:
+        reached = sweep[unit.at]
+        if np.all(reached == reached[0, 0]):
+            parts.append(unit)
+            continue
+        for row, sample in zip(reached, unit.samples, strict=True):
+            alike = [row == value for value in np.unique(row)]
+            parts += [Unit(np.array([sample]), unit.t[some], unit.chain[some]) for some in alike]
+    return parts

@@ -44,10 +44,10 @@ def kernel_for(energy: Energy, rule: Rule, lanes: int) -> Any:
         return Dense if energy.signs and _fits(Dense, energy) else General
     if lanes < _WORTH_IT:
         alone = energy.signs and rule.order == 0 and energy.largest_cost <= _LARGEST
-        return Single if alone else Plain
+        return Single if alone else Plain if _fits(Plain, energy) else General
     if energy.signs and rule.order == 0 and _fits(Blocked, energy):
         return Blocked
-    return Lists if _fits(Lists, energy) else Plain
+    return Lists if _fits(Lists, energy) else General
 
 
 def _fits(kernel: Any, energy: OverlapEnergy) -> bool:
@@ -61,6 +61,7 @@ class Route:
 
     def __init__(self, energy: Energy, rule: Rule, lanes: int, threads: int) -> None:
         self._kernel, self._rule = kernel_for(energy, rule, lanes), rule
+        self.name: str = self._kernel.name
         self._vector = self._kernel in (Blocked, Lists)
         many = _WORK // (energy.N * max(energy.K, 1))
         share = -(-lanes * energy.samples // (4 * threads))

@@ -21,7 +21,7 @@ from .checkpoint import State
 from .coupling import CouplingEnergy
 from .dataset import labelled
 from .energy import OverlapEnergy, temperatures_of
-from .plan import Run, Unit, deal
+from .plan import Run, Unit, at_one_sweep, deal
 from .routing import Route
 from .samplers import Annealing, HeatBath, ParallelTempering, Sampler, ZeroTemperature
 from .start import Energy, Start, initial_spins
@@ -78,7 +78,7 @@ def simulate(
     Dataset with what was asked of ``overlap`` (sample, T, chain, draw, mu), ``energy`` (sample, T, chain, draw) per
     spin, ``q`` (sample, T, pair, draw) and ``spins`` (sample, T, chain, draw, site), and always ``acceptance``
     (sample, T, chain), flips per step. Tempering adds ``swap_rate`` (sample, chain, lower), ``round_trips``
-    (sample, chain, home) and ``home`` (sample, T, chain, draw): which chain of the ladder a draw is of. The attribute
+    (sample, chain, replica) and ``home`` (sample, T, chain, draw): which of the ladder a draw is of. The attribute
     ``sha256`` is the hash of the final spins, ``kernel`` what swept them. More samples, more chains or temperatures
     appended to the list (not in tempering) never change the numbers of the first ones.
 
@@ -113,9 +113,9 @@ def simulate(
         if path.exists():
             state = store.load(path, description, state, energy)
     units = deal(run, chains, route.width, route.samples_together)
-    kernels = advance_all(run, units, route, state, many, save)
+    advance_all(run, at_one_sweep(units, state.sweep), route, state, many, save)
     began = start if isinstance(start, str) else "array"
-    return labelled(run, state, {"start": began, "backend": where, "kernel": ", ".join(sorted(kernels))})
+    return labelled(run, state, {"start": began, "backend": where, "kernel": route.name})
 
 
 def _route(run: Run, chains: int, threads: int, backend: str) -> tuple[Any, str]:
@@ -185,7 +185,7 @@ def _fresh(run: Run, spins: NDArray[np.int8]) -> State:
         return draws if name in asked else 0
 
     return State(
-        spins=spins,
+        spins=spins.copy(),
         overlaps=np.stack([run.energy.overlaps(spins[z], z) for z in per_sample]).astype(np.int32),
         total=np.stack([run.energy.total_of(spins[z], z) for z in per_sample]),
         sweep=np.zeros(shape, np.int64),

@@ -160,8 +160,9 @@ class Speculative:
 
     def total(self) -> NDArray[np.int64]:
         """G now, (1, lane): sum_mu M_mu^2 = sum_i (D_i + K), or sum_ij J_ij s_i s_j = sum_i D_i."""
-        D = to_sites(self._s * self._h - self._s.dtype.type(self._of.own), self._of.N)
-        return np.asarray(np.sum(D, axis=1, dtype=np.int64) + self._of.N * self._of.own)[None]
+        own = self._of.own
+        D = self._s * self._h - self._s.dtype.type(own)  # -K where there is no site
+        return np.asarray(np.sum(D, axis=1, dtype=np.int64) + own * D.shape[1])[None]
 
 
 class SpeculativeJ(Speculative):

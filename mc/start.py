@@ -49,7 +49,7 @@ def initial_spins(energy: Energy, start: Start, temperatures: int, chains: int, 
         raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))} or an array of spins, got {start!r}")
     stored = None if start == "random" else np.sign(_stored(energy, start))[:, None, None]
     if stored is not None and np.all(stored):
-        return np.broadcast_to(stored, shape).astype(np.int8)
+        return np.ascontiguousarray(np.broadcast_to(stored, shape), np.int8)
     spins = np.empty(shape, np.int8)
     for sample, t in np.ndindex(shape[:2]):
         u = words(seed, STREAMS["start"], energy.N, lane=lanes[t], sample=sample)
@@ -79,4 +79,4 @@ def _given(start: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.int
         raise ValueError(f"start must have shape {', '.join(map(str, allowed.values()))}, got {start.shape}")
     require(np.isin(start, (-1, 1)), "start", start, "-1 or 1")
     spins = start if start.ndim != 2 else start[:, None, None]
-    return np.broadcast_to(spins, shape).astype(np.int8)
+    return np.ascontiguousarray(np.broadcast_to(spins, shape), np.int8)

@@ -1,7 +1,6 @@
 // What every kernel shares: addressed random words, the law of acceptance, and its integer thresholds.
 // Compiled with -DQC=... (the coefficients of mattis.mc.thresholds.QC) and -DTHREADS=... (threads of a block).
 
-typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -47,7 +46,8 @@ DEVICE float minus_log(float x) {
 DEVICE float law(u32 u, bool heat_bath) {
   const int n = (int)(u >> 8);
   const float x = __fadd_rn((float)n, 0.5f);
-  return minus_log(heat_bath ? __fdiv_rn(x, __fadd_rn((float)(0xFFFFFF - n), 0.5f)) : __fmul_rn(x, 5.9604644775390625e-08f));
+  const float y = __fadd_rn((float)(0xFFFFFF - n), 0.5f);
+  return minus_log(heat_bath ? __fdiv_rn(x, y) : __fmul_rn(x, 5.9604644775390625e-08f));
 }
 
 // The largest integer step that is accepted, clipped before the conversion to what can never decide.

@@ -131,15 +131,15 @@ DEVICE void fetch(WORD* x, const WORD* row) {
   for (int word = 0; word < WORDS; ++word) x[word] = row[word * THREADS];
 }
 
-KERNEL NAME(const WORD* __restrict__ rows,  // (sample, site, word) the bits x
-            const int* __restrict__ order,            // (sample, sweep, step), or null: sequential
-            const u32* __restrict__ lanes,            // (lane,) addresses
-            const u32* __restrict__ samples,          // (sample,) indices in the address
-            const float* __restrict__ scales,         // (scale row, sample, lane)
-            u32* __restrict__ pairs,                  // (sample, lane, pair) overlaps as signed halves
-            signed char* __restrict__ spins,          // (sample, lane, site)
-            i64* __restrict__ gained,                 // (sample, lane) by the sum of F
-            i64* __restrict__ accepted,               // (sample, lane)
+KERNEL NAME(const WORD* __restrict__ rows,     // (sample, site, word) the bits x
+            const int* __restrict__ order,     // (sample, sweep, step), or null: sequential
+            const u32* __restrict__ lanes,     // (lane,) addresses
+            const u32* __restrict__ samples,   // (sample,) indices in the address
+            const float* __restrict__ scales,  // (scale row, sample, lane)
+            u32* __restrict__ pairs,           // (sample, lane, pair) overlaps as signed halves
+            signed char* __restrict__ spins,   // (sample, lane, site)
+            i64* __restrict__ gained,          // (sample, lane) by the sum of F
+            i64* __restrict__ accepted,        // (sample, lane)
             int count, int N, int K, int R, int scale_rows, int acceptance, u32 first, u32 sweeps, u32 k0, u32 k1) {
   extern __shared__ i64 shared[];
   i64 *threshold = shared, *part = shared + CHUNK;
@@ -155,7 +155,7 @@ KERNEL NAME(const WORD* __restrict__ rows,  // (sample, site, word) the bits x
     x[word] = 0;
     live[word] = left >= PATTERNS ? ~0u : left <= 0 ? 0u : (1u << left) - 1u;
 #pragma unroll
-    for (int pair = 0; pair < PATTERNS / 2; ++pair) M.put(word, pair, halves(pairs[word * THREADS * PATTERNS / 2 + pair]));
+    for (int k = 0; k < PATTERNS / 2; ++k) M.put(word, k, halves(pairs[word * THREADS * PATTERNS / 2 + k]));
   }
   i64 dot[1], all[2], flips = 0, fallen = 0;
   int buffer = 0;
@@ -192,7 +192,7 @@ KERNEL NAME(const WORD* __restrict__ rows,  // (sample, site, word) the bits x
 #pragma unroll
   for (int word = 0; word < WORDS; ++word) {
 #pragma unroll
-    for (int pair = 0; pair < PATTERNS / 2; ++pair) pairs[word * THREADS * PATTERNS / 2 + pair] = word_of(M.get(word, pair));
+    for (int k = 0; k < PATTERNS / 2; ++k) pairs[word * THREADS * PATTERNS / 2 + k] = word_of(M.get(word, k));
   }
   if (me != 0) return;
   gained[chain] -= fallen;

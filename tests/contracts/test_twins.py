@@ -79,9 +79,11 @@ def test_orders(order, N):
 @pytest.mark.parametrize("sampler", [mt.HeatBath, mt.Metropolis])
 @pytest.mark.parametrize("order", ["sequential", "permutation", "random"])
 @pytest.mark.parametrize(("N", "K"), [(1, 1), (3, 2), (5, 7), (33, 1), (97, 31), (101, 130)])
-def test_runs(sampler, order, N, K):
+@pytest.mark.parametrize("chains", [1, 4])
+def test_runs(sampler, order, N, K, chains):
+    """Of few chains, one after the other, and of more, side by side."""
     energy = mt.OverlapEnergy.hebbian(mt.patterns(N=N, K=K, samples=2, seed=N))
-    run = {"sampler": sampler(order), "T": [0.2, 0.6, 1.4], "chains": 4, "seed": 11}
+    run = {"sampler": sampler(order), "T": [0.2, 0.6, 1.4], "chains": chains, "seed": 11}
     spins = reference.final_spins(energy, **run, sweeps=5, start="random")
     ds = mt.simulate(energy, **run, sweeps=5, burn_in=0)
     assert ds.sha256 == hashlib.sha256(spins).hexdigest()
@@ -92,10 +94,17 @@ def test_runs(sampler, order, N, K):
     np.testing.assert_allclose(ds.energy[..., -1], e, rtol=1e-14, atol=1e-15)
 
 
-def test_long_fields_are_summed_in_64_bits():
-    rows = np.ones((2, 96), np.int8)
-    M = np.full(96, 2**30, np.int32)
-    assert cpu._wide_field(rows, 1, M) == 96 * 2**30
+@pytest.mark.parametrize("order", ["sequential", "permutation", "random"])
+@pytest.mark.parametrize("chains", [1, 5])
+def test_costs_beyond_32_bits(order, chains):
+    """Weights of 40000: flips cost 1e10, and kernels of 32 bits leave them to wider ones."""
+    w = np.random.default_rng(13).integers(-40000, 40000, (2, 3, 11), dtype=np.int32, endpoint=True)
+    energy = mt.OverlapEnergy(w)
+    run = {"sampler": mt.HeatBath(order), "T": [3e8, 3e9], "chains": chains, "seed": 13}
+    spins = reference.final_spins(energy, **run, sweeps=6, start="random")
+    assert mt.simulate(energy, **run, sweeps=6, burn_in=0).sha256 == hashlib.sha256(spins).hexdigest()
+    costs = [energy.flip_cost(energy.sums(s), int(s[i]), i) for s in spins[0, 1] for i in range(11)]
+    assert max(costs) > 2**31
 
 
 def test_flipping_costs_what_the_energy_says():
@@ -104,6 +113,6 @@ def test_flipping_costs_what_the_energy_says():
     sigma = np.where(np.arange(N) % 3, 1, -1)
     for i in range(N):
         flipped = np.where(np.arange(N) == i, -sigma, sigma)
-        D = sigma[i] * int(energy.xi[0, :, i] @ energy.overlaps(sigma)) - energy.diagonal[0, i]
+        D = sigma[i] * int(energy.xi[0, :, i] @ energy.overlaps(sigma)) - energy.self_term[0, i]
         e = [float(energy.per_spin(np.sum(energy.overlaps(s) ** 2))) for s in (sigma, flipped)]
         assert N * (e[1] - e[0]) == pytest.approx(2 * D / N, abs=1e-13)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.special import gammaln, logsumexp
+from scipy.special import comb, factorial, gammaln, logsumexp
 from scipy.stats import binom, chisquare
 
 import mattis as mt
@@ -35,6 +35,34 @@ def test_large_ferromagnet(sampler):
     s = mt.summary(ds, "energy")
     assert (s.error < 3e-3).all()
     assert (abs(s["mean"].values - [curie_weiss(70, t)[1] for t in T]) < 5 * s.error).all()
+
+
+def ferromagnet(N, P, T, diagonal):
+    """log Z and <e> of one pattern with P-spin interactions by the sum over N + 1 magnetisations."""
+    k = np.arange(N + 1)
+    M = 2 * k - N
+    G = M.astype(float) ** P
+    if diagonal == "excluded":  # products of P different spins of N, k of them up
+        up, down = np.arange(P, -1, -1), np.arange(P + 1)
+        G = factorial(P) * np.sum((-1.0) ** down * comb(k[:, None], up) * comb(N - k[:, None], down), axis=1)
+    e = -G / (2 * N**P)
+    log_w = gammaln(N + 1) - gammaln(k + 1) - gammaln(N - k + 1) - N * e / T
+    log_Z = logsumexp(log_w)
+    return log_Z, np.exp(log_w - log_Z) @ e
+
+
+@pytest.mark.parametrize("diagonal", ["excluded", "included"])
+@pytest.mark.parametrize(("P", "T"), [(3, 0.35), (4, 0.3), (5, 0.25)])
+def test_one_pattern_of_any_power_is_a_ferromagnet(P, T, diagonal):
+    """Enumeration at N = 14, and 300 chains of N = 60 in the paramagnet within five standard errors."""
+    small = mt.OverlapEnergy.dense(mt.patterns(N=14, K=1, seed=3), P=P, diagonal=diagonal)
+    exact = mt.enumerate_states(small, T=T)
+    got = float(exact.log_Z.squeeze()), float(exact.energy.squeeze())
+    assert got == pytest.approx(ferromagnet(14, P, T, diagonal), rel=1e-12)
+    large = mt.OverlapEnergy.dense(mt.patterns(N=60, K=1, seed=5), P=P, diagonal=diagonal)
+    ds = mt.simulate(large, T=1.1, chains=300, sweeps=200, burn_in=100, every=4, seed=7)
+    s = mt.summary(ds, "energy").squeeze()
+    assert abs(float(s["mean"]) - ferromagnet(60, P, 1.1, diagonal)[1]) < 5 * float(s.error)
 
 
 def test_infinite_temperature_is_a_fair_coin():

@@ -29,11 +29,16 @@ CASES = [  # N, K, T, chains, burn-in: pairwise different
 RULES = [(s, o) for s in (mt.HeatBath, mt.Metropolis) for o in ("sequential", "permutation", "random")]
 
 
+def keys(energy, spins, by):
+    """What is counted of spins (..., site): all overlaps, the integer energy, or the state itself."""
+    if by == "overlap":
+        return energy.overlaps(spins)
+    return energy.total_of(spins)[:, None] if by == "energy" else (spins > 0) @ (1 << np.arange(energy.N))[:, None]
+
+
 def classes(energy, T, by):
-    """Key of every state (its overlaps or its energy), as class numbers, and the class probabilities."""
-    M = energy.overlaps(all_states(energy.N))
-    keys = M if by == "overlap" else np.sum(M**2, axis=-1, keepdims=True)
-    kinds, kind = np.unique(keys, axis=0, return_inverse=True)
+    """Key of every state, as class numbers, and the class probabilities."""
+    kinds, kind = np.unique(keys(energy, all_states(energy.N), by), axis=0, return_inverse=True)
     return kinds, np.bincount(kind.ravel(), boltzmann(energy, T=T).values[0, 0])
 
 
@@ -44,9 +49,9 @@ def counts(kinds, seen):
     return (n - 1)[at.ravel()[: len(kinds)]]
 
 
-def last_overlaps(energy, sampler, T, chains, burn_in, seed):
-    ds = mt.simulate(energy, sampler=sampler, T=T, chains=chains, sweeps=1, burn_in=burn_in, seed=seed)
-    return np.rint(ds.overlap.values[0, 0, :, 0] * energy.N).astype(int)
+def last_spins(energy, sampler, T, chains, burn_in, seed):
+    run = {"T": T, "chains": chains, "sweeps": 1, "burn_in": burn_in, "seed": seed}
+    return mt.simulate(energy, sampler=sampler, **run, observables=("spins",)).spins.values[0, 0, :, 0]
 
 
 @pytest.mark.parametrize("by", ["overlap", "energy"])
@@ -55,18 +60,44 @@ def test_chains_sample_the_boltzmann_law(case, rule, by, chi_square, p_min):
     N, K, T, chains, burn_in = case
     energy = mt.OverlapEnergy.hebbian(mt.patterns(N=N, K=K, seed=N))
     kinds, p = classes(energy, T, by)
-    M = last_overlaps(energy, rule[0](rule[1]), T, chains, burn_in, seed=29)
-    seen = M if by == "overlap" else np.sum(M**2, axis=-1, keepdims=True)
-    assert chi_square(counts(kinds, seen), p) > p_min
+    spins = last_spins(energy, rule[0](rule[1]), T, chains, burn_in, seed=29)
+    assert chi_square(counts(kinds, keys(energy, spins, by)), p) > p_min
+
+
+XI = {N: mt.patterns(N=N, K=3, seed=N) for N in (6, 7, 8, 9)}
+HALF = np.random.default_rng(7).normal(size=(7, 7)) / np.sqrt(7)
+OTHERS = {  # energy, T
+    "dense-3": (mt.OverlapEnergy.dense(XI[9], P=3), 0.6),
+    "dense-4": (mt.OverlapEnergy.dense(XI[8], P=4), 0.3),
+    "dense-4-included": (mt.OverlapEnergy.dense(XI[7], P=4, diagonal="included"), 0.5),
+    "diluted": (mt.OverlapEnergy.multitasking(mt.patterns(N=9, K=5, d=0.4, seed=10)), 0.7),
+    "supervised-3": (mt.OverlapEnergy.supervised(mt.examples(XI[8], r=0.7, M=4, seed=8), P=3, r=0.7), 0.7),
+    "unsupervised-3": (mt.OverlapEnergy.unsupervised(mt.examples(XI[6], r=0.7, M=3, seed=6), P=3, r=0.7), 0.8),
+    "table": (mt.OverlapEnergy.table(XI[7], 0.1 * np.abs(np.arange(-7, 8)) ** 1.5), 0.9),
+    "couplings": (mt.CouplingEnergy(HALF + HALF.T), 1.1),
+}
+
+
+@pytest.mark.parametrize("by", ["state", "energy"])
+@pytest.mark.parametrize("rule", [mt.HeatBath, mt.Metropolis])
+@pytest.mark.parametrize("name", list(OTHERS))
+def test_chains_of_other_energies_sample_the_boltzmann_law(name, rule, by, chi_square, p_min):
+    """Each order in turn; every state of N = 6 to 9, or every level."""
+    energy, T = OTHERS[name]
+    n = list(OTHERS).index(name) + (rule == mt.HeatBath)
+    kinds, p = classes(energy, T, by)
+    spins = last_spins(energy, rule(("sequential", "permutation", "random")[n % 3]), T, 7000 + n, 60, seed=31 + n)
+    assert chi_square(counts(kinds, keys(energy, spins, by)), p) > p_min
 
 
 @pytest.mark.parametrize(("sampler", "factor"), [(mt.HeatBath(), 0.95), (mt.Metropolis(), 1.05)])
-def test_five_percent_in_beta_is_seen(sampler, factor, chi_square, p_min):
-    N, K, T = 12, 5, 0.8
-    energy = mt.OverlapEnergy.hebbian(mt.patterns(N=N, K=K, seed=31))
+@pytest.mark.parametrize("name", ["hebbian", "dense-3", "supervised-3", "couplings"])
+def test_five_percent_in_beta_is_seen(name, sampler, factor, chi_square, p_min):
+    hebbian = mt.OverlapEnergy.hebbian(mt.patterns(N=12, K=5, seed=31)), 0.8
+    energy, T = (OTHERS | {"hebbian": hebbian})[name]
     kinds, p = classes(energy, T, "energy")
-    M = last_overlaps(energy, sampler, T / factor, 30000, 25, seed=37)
-    assert chi_square(counts(kinds, np.sum(M**2, axis=-1, keepdims=True)), p) < p_min
+    spins = last_spins(energy, sampler, T / factor, 30000 if name == "hebbian" else 45000, 25, seed=37)
+    assert chi_square(counts(kinds, keys(energy, spins, "energy")), p) < p_min
 
 
 def plain_chains(energy, T, chains, sweeps, to_integer=np.floor, bias=0):
@@ -76,7 +107,7 @@ def plain_chains(energy, T, chains, sweeps, to_integer=np.floor, bias=0):
     xi = energy.xi[0].astype(np.int64)
     for _ in range(sweeps):
         for i in range(energy.N):
-            D = sigma[:, i] * (energy.overlaps(sigma) @ xi[:, i]) - energy.diagonal[0, i]
+            D = sigma[:, i] * (energy.overlaps(sigma) @ xi[:, i]) - energy.self_term[0, i]
             x = logit(rng.integers(2**32, size=chains, dtype=np.uint32)) * energy.scale(T)
             D = D + (bias * sigma[:, 0] if i == 0 else 0)
             sigma[to_integer(x) >= D, i] *= -1
@@ -104,7 +135,7 @@ def site_matrices(energy, T, L, to_integer=np.floor):
     h = energy.overlaps(states) @ energy.xi[0].astype(np.int64)
     matrices = np.zeros((N, 2**N, 2**N))
     for i in range(N):
-        D = states[:, i] * h[:, i] - energy.diagonal[0, i]
+        D = states[:, i] * h[:, i] - energy.self_term[0, i]
         flips = 1 - np.searchsorted(threshold, D, side="left") / 2**24
         k = np.arange(2**N)
         matrices[i, k, k ^ (1 << i)] = flips
