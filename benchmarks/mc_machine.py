@@ -12,6 +12,8 @@ import numpy as np
 from mc_measure import MIB, SEED, Chains, bytes_held, compare, in_turn, signs, spread, verdict
 
 import mattis as mt
+from mattis.mc.bits4 import Bits4
+from mattis.mc.speculative import Speculative
 
 ISA = {"native": {}, "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}}
 SAME = {"B1": (1000, 50, 1000), "B4": (4000, 200, 200)}  # N, K, sweeps a round
@@ -57,15 +59,15 @@ def dense(P, N, K):
     return mt.OverlapEnergy.dense(signs(N, K), P=P)
 
 
-# energy, sampler, T, chains: every kernel once
+# energy, sampler, T, chains, and the kernel where a single chain has two: every kernel once
 KERNELS = (
     (hebbian, mt.HeatBath(), 1.0, 32),
     (lambda: hebbian(4000, 200), mt.HeatBath(), 1.0, 32),
     (lambda: hebbian(10_000, 1000), mt.HeatBath(), 1.0, 32),
     (hebbian, mt.HeatBath("permutation"), 1.0, 32),
     (diluted, mt.HeatBath(), 0.1, 32),
-    (hebbian, mt.HeatBath(), 0.2, 1),
-    (lambda: hebbian(4000, 192), mt.HeatBath(), 1.0, 1),
+    (hebbian, mt.HeatBath(), 0.2, 1, Speculative),
+    (lambda: hebbian(4000, 192), mt.HeatBath(), 1.0, 1, Bits4),
     (hebbian, mt.HeatBath("random"), 1.0, 1),
     (lambda: dense(3, 500, 25_000), mt.HeatBath(), 1.0, 1),
     (lambda: dense(4, 200, 80_000), mt.HeatBath(), 1.0, 1),
@@ -75,14 +77,15 @@ KERNELS = (
 )
 
 
-def chains_of(index):
-    """A line of KERNELS in words, its chains after eight sweeps, and the CPU seconds that took."""
-    energy, sampler, T, chains = KERNELS[index]
+def chains_of(index, apart):
+    """A line of KERNELS in words, its chains after eight sweeps (of the one kernel if ``apart``), and CPU seconds."""
+    energy, sampler, T, chains, *kernel = KERNELS[index]
     made = energy()
     P = f"P={made.P}, " if isinstance(made, mt.OverlapEnergy) and made.F is None else ""
     words = f"{P}N={made.N}, K={made.K}, {chains} lanes, {type(sampler).__name__}, {sampler.order}"
     began = time.process_time()
-    return words, Chains(made, sampler, T, chains, warm=8), time.process_time() - began
+    swept = Chains(made, sampler, T, chains, warm=8, kernel=kernel[0] if kernel and apart else None)
+    return words, swept, time.process_time() - began
 
 
 def child(arguments, **environment):
@@ -113,8 +116,8 @@ def start_up(repeats):
 def memory(repeats):
     """What kernels and tables hold, and for N = 4000 what the libraries take."""
     print("\nB14: arrays of a kernel and its tables, MiB, and as a part of 4 (N K/8 + R (N + 2 K)) bytes")
-    for index, (_, _, _, chains) in enumerate(KERNELS):
-        words, made, _ = chains_of(index)
+    for index, (_, _, _, chains, *_) in enumerate(KERNELS):
+        words, made, _ = chains_of(index, apart=False)
         N, K, held = made.energy.N, made.energy.K, bytes_held(made.kernel)
         part = held / (4 * (N * K / 8 + chains * (N + 2 * K)))
         goal = verdict(part, ceiling=1) if K else "J was asked for"
@@ -214,7 +217,7 @@ def main():
     parser.add_argument("--rate", choices=SAME, help="rate and hash of a case")
     asked = parser.parse_args()
     if asked.compile is not None:
-        (words, chains, cold), (_, _, warm) = (chains_of(asked.compile) for _ in range(2))
+        (words, chains, cold), (_, _, warm) = (chains_of(asked.compile, apart=True) for _ in range(2))
         print(cold - warm, chains.name, words, sep="\n")
         return
     N, K, sweeps = SAME[asked.rate]

@@ -24,17 +24,21 @@ class Chains:
     """Chains of one sample, swept by the kernel that ``simulate`` would take; of all samples where it is a device's.
 
     ``mt.simulate(energy, sampler=, T=, chains=, start=, seed=SEED, burn_in=0, sweeps=...)`` ends in the same spins.
-    The first ``warm`` sweeps load or compile the kernel; ``sha256`` is the hash of the spins after them.
+    The first ``warm`` sweeps load or compile the kernel, another one if it is given; ``sha256`` is the hash of the
+    spins after them.
     """
 
-    def __init__(self, energy, sampler, T, chains=1, start="random", warm=100, device=False):
+    def __init__(self, energy, sampler, T, chains=1, start="random", warm=100, device=False, kernel=None):
         T = np.atleast_1d(np.asarray(T, float))
         run = Run(energy, sampler, T, 0, warm, 1, SEED, ())
         t, chain = (x.ravel() for x in np.indices((T.size, chains)))
         route = gpu.Route(energy, run.rule, t.size) if device else Route(energy, run.rule, t.size, 1)
         unit = Unit(np.arange(energy.samples if device else 1), t, chain)
         spins = initial_spins(energy, start, T.size, chains, SEED)[unit.at]
-        ((_, self.kernel),) = route.kernels(unit, spins)
+        if kernel is None:
+            ((_, self.kernel),) = route.kernels(unit, spins)
+        else:
+            self.kernel = kernel(kernel.tables(energy, 0), spins, run.rule, unit.lanes, 0)
         self.scales = np.tile(energy.scale(run.T)[t], (1, unit.samples.size, 1))
         self.energy, self.name, self._clock = (
             energy,

@@ -33,16 +33,6 @@ def _value(p: Any, m: Any) -> Any:
 
 
 @njit(nogil=True)
-def start(sigma: Any, M: Any, B: Any, sums: Any, tables: Any, run: Any) -> None:
-    """The state of the spins of every lane, from M = 0."""
-    bits, inner = tables[0], tables[6]
-    for lane in range(sigma.shape[0]):
-        cached = cache_of(B, lane)
-        for i in range(sigma.shape[1]):
-            sums[lane, 0], sums[lane, 1] = flip(M[lane], cached, bits, i, np.int64(sigma[lane, i]), run[0], inner)
-
-
-@njit(nogil=True)
 def steps(sigma: Any, M: Any, B: Any, sums: Any, tables: Any, run: Any, site: Any, threshold: Any) -> Any:
     """The steps of one sweep of one chain; gives the number of flips."""
     bits, balance, a, b, padding, units, inner = tables
@@ -71,11 +61,11 @@ def sweep_once(
     bits, inner, zero = tables[0], tables[6], np.int64(0)
     busy = 4 * flips[1] >= sigma.size
     if busy:
-        if flips[2] == 0:
+        if flips[2] != 1:
             sums[0], sums[1] = flip(M, many, bits, zero, zero, run[1], inner)
         flips[1] = steps(sigma, M, many, sums, tables, run[1], site, threshold)
     else:
-        if flips[2] == 1:
+        if flips[2] != 0:
             sums[0], sums[1] = flip(M, few, bits, zero, zero, run[0], inner)
         flips[1] = steps(sigma, M, few, sums, tables, run[0], site, threshold)
     flips[2] = busy
@@ -89,7 +79,7 @@ def advance(
     few: Any,  # the cache where few flips are accepted: int32 or int64 (lane, padded mu), or None; changed in place
     many: Any,  # that where many are
     sums: Any,  # int64 (lane, 2): of a and b, less constants and over leads; changed in place
-    flips: Any,  # int64 (lane, 3): in all, in the last sweep, whether those counted as many; changed in place
+    flips: Any,  # int64 (lane, 3): in all, in the last sweep, whether those were many (-1: no sweep); changed in place
     tables: Any,  # (bits, balance, a, b, padding, units, inner)
     run: Any,  # of the two routes
     scales: Any,  # float32 (1 or sweep, lane)
@@ -139,7 +129,9 @@ class Dense:
         sigma, sums, flips = spins[0].copy(), np.zeros((R, 2), np.int64), np.zeros((R, 3), np.int64)
         M = aligned((R, tables.padded), np.int32 if quiet == WIDE else np.int16)
         B = None if quiet == HALVES else aligned((R, tables.padded), np.int64 if quiet == WIDE else np.int32)
-        start(sigma, M, B, sums, tables.constants, tables.run)
+        M[:] = sigma.sum(axis=1, dtype=np.int64)[:, None]  # what patterns of ones, the padding, have
+        M[:, : tables.energy.K] = tables.energy.overlaps(sigma, tables.sample)
+        flips[:, 2] = -1
         self._state = sigma, M, B, None if busy == HALVES else B, sums, flips
         self._shared = tables.constants, tables.run
         self._energy, self._sample = tables.energy, tables.sample

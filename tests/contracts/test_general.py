@@ -192,7 +192,7 @@ def test_tables():
 
 def test_sums_that_could_leave_64_bits_are_refused():
     """The energy's own sums fit, those of the general kernel do not: it forms k! e_k, and its bound takes no signs."""
-    energy = IntegerOverlaps(np.full((1, 1, 1), 2, np.int8), 18)
+    energy = IntegerOverlaps(np.ones((1, 1, 3), np.int8), 19)
     with pytest.raises(ValueError, match=r"largest possible cost of a flip must be < 2\^62"):
         General.tables(energy, 0)
 
