@@ -121,10 +121,14 @@ def as_examples(eta: xr.DataArray | NDArray[Any]) -> NDArray[np.int8]:
 
 
 def _checked(x: xr.DataArray | NDArray[Any], name: str, dims: tuple[str, ...]) -> NDArray[np.int8]:
-    if isinstance(x, xr.DataArray):
-        x = x.transpose(*(dim for dim in ("sample", *dims) if dim in x.dims))
-    values, n = np.asarray(x), len(dims)
     shape = ", ".join(dims)
+    if isinstance(x, xr.DataArray):
+        if {"sample", *x.dims} != {"sample", *dims}:
+            raise ValueError(
+                f"{name} must have the dimensions {shape}, or sample, {shape}, got {', '.join(map(str, x.dims))}"
+            )
+        x = x.transpose("sample", *dims, missing_dims="ignore")
+    values, n = np.asarray(x), len(dims)
     require(
         values.ndim in (n, n + 1), f"dimensions of {name}", values.ndim, f"{n} ({shape}) or {n + 1} (sample, {shape})"
     )

@@ -67,6 +67,8 @@ class Route:
         share = -(-lanes * energy.samples // (4 * threads))
         vectors = max(1, min(_VECTORS, share // _SIDE_BY_SIDE))
         self.width = _SIDE_BY_SIDE * vectors if self._vector else max(1, min(many, share))
+        if self._kernel is Little:
+            self.width = max(_SIDE_BY_SIDE, share)  # a matrix product is the faster the more chains it has
         self._lock = threading.Lock()
         self._tables = lru_cache(2 * threads)(lambda sample: self._kernel.tables(energy, sample))
 

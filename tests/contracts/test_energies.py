@@ -380,6 +380,11 @@ VALUES = [
     (lambda: Energy.supervised(ETA, r=1.01), r"^r must be in \(0, 1\], got 1.01$"),
     (lambda: Energy.supervised(ETA, r=float("nan")), r"^r must be in \(0, 1\], got nan$"),
     (lambda: Energy.supervised(XI[0], r=0.5), r"^dimensions of eta must be 3 .*, got 2$"),
+    (
+        lambda: Energy.supervised(mt.patterns(N=5, K=3, seed=1), r=0.5),
+        r"^eta must have the dimensions mu, example, site, ",
+    ),
+    (lambda: Energy.hebbian(mt.patterns(N=5, K=3, seed=1)[0].rename(mu="a")), r"^xi must have .*, got a, site$"),
     (lambda: Energy.supervised(3 * ETA, r=0.5), r"^eta must be -1, 0 or 1, got -?3 at index"),
     (lambda: Energy.supervised(ETA, r=0.5, P=1), r"^P must be >= 2, got 1$"),
     (lambda: Energy.supervised(ETA, r=0.5, P=17), REFUSED),
