@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import require
 from ..core.jit import njit
-from ..core.philox import fill_words
 from .energy import OverlapEnergy
-from .kernel import DOWNHILL, HEAT_BATH, Rule
+from .kernel import Rule
 from .simd import W, aligned
-from .thresholds import QC, fill_thresholds
+from .steps import draw_sites, draw_thresholds
 
 _LANES = 16  # patterns of one vector
 _load, _store, _splat, _select, _mask_add, _sum = W.load, W.store, W.splat, W.select_bits, W.mask_add, W.hsum
@@ -55,21 +54,6 @@ class PlainTables:
     def fits(cls, energy: OverlapEnergy, sample: int) -> bool:
         """Whether 32 bits hold whatever a flip can cost."""
         return energy.pairwise and energy.largest_cost < 2**31
-
-
-@njit(nogil=True)
-def fill_sites(site: Any, u: Any, random: bool) -> None:
-    """The twin of ``reference.sites`` for random order and for permutations, from the words of the sweep."""
-    N = site.size
-    if random:
-        for t in range(N):
-            site[t] = np.int64((np.uint64(u[t & 3, t >> 2]) * np.uint64(N)) >> np.uint64(32))
-        return
-    for t in range(N):
-        site[t] = t
-    for t in range(N - 1, 0, -1):
-        j = np.int64((np.uint64(u[t & 3, t >> 2]) * np.uint64(t + 1)) >> np.uint64(32))
-        site[t], site[j] = site[j], site[t]
 
 
 def _field(rows: Any, i: Any, M: Any) -> Any:
@@ -146,29 +130,23 @@ def advance(
     M: Any,  # int32 (lane, mu), changed in place
     accepted: Any,  # int64 (lane,), added to
     tables: Any,  # rows, self term
-    rule: Any,  # acceptance, order, key words, coefficients
+    rule: Any,  # acceptance, order, two key words
     address: Any,  # lanes, sample
     scales: Any,  # float32 (1 or last - first, lane)
     first: int,
     last: int,
 ) -> None:
-    """Sweep one chain after the other from sweep ``first`` to ``last``."""
+    """Advance every lane from sweep ``first`` to ``last``."""
     rows, diagonal = tables
-    acceptance, order, k0, k1, c = rule
     lanes, sample = address
     N = sigma.shape[1]
     u = np.empty((4, (N + 3) // 4), np.uint32)
-    threshold = np.full(u.shape, -1, np.int64)
-    site = np.arange(N)
-    for lane in range(lanes.size):
-        for sweep in range(first, last):
-            if order > 0:
-                fill_words(u, k0, k1, 5, sweep, 0, sample)
-                fill_sites(site, u, order == 2)
-            if acceptance != DOWNHILL:
-                fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
-                scale = scales[min(sweep - first, scales.shape[0] - 1), lane]
-                fill_thresholds(threshold, u, scale, acceptance == HEAT_BATH, c)
+    threshold, site = np.empty(u.shape, np.int64), np.arange(N)
+    for sweep in range(first, last):
+        draw_sites(site, u, rule, sweep, sample)
+        row = min(sweep - first, scales.shape[0] - 1)
+        for lane in range(lanes.size):
+            draw_thresholds(threshold, u, rule, sweep, lanes[lane], sample, scales[row, lane])
             accepted[lane] += sweep_once(sigma[lane], M[lane], rows, diagonal, site, threshold)
 
 
@@ -185,7 +163,7 @@ class Plain:
     def __init__(
         self, tables: PlainTables, spins: NDArray[np.int8], rule: Rule, lanes: NDArray[np.uint64], sample: int
     ) -> None:
-        self._of, self._rule, self._address = tables, (rule.acceptance, rule.order, *rule.key, QC), (lanes, sample)
+        self._of, self._rule, self._address = tables, (rule.acceptance, rule.order, *rule.key), (lanes, sample)
         self._tables = tables.rows, tables.energy.self_term[sample]
         self._sigma = np.ascontiguousarray(spins[0])
         self._M = aligned((lanes.size, -(-tables.energy.K // _LANES) * _LANES), np.int32)

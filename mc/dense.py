@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.jit import njit
-from ..core.philox import fill_words
-from .cpu import fill_sites
 from .dense_sums import cache_of, flip, proposal
 from .dense_tables import HALVES, WIDE, DenseTables, dense_tables, monic_pair
 from .integers import IntegerOverlaps
-from .kernel import DOWNHILL, HEAT_BATH, Rule
+from .kernel import Rule
 from .simd import aligned
-from .thresholds import QC, fill_thresholds
+from .steps import draw_sites, draw_thresholds
 
 
 @njit(inline="always")
@@ -88,21 +86,15 @@ def advance(
     span: Any,  # sample, first sweep, last sweep (excluded)
 ) -> None:
     """Advance every lane from the first sweep to the last."""
-    acceptance, order, k0, k1 = rule
     sample, first, last = span
     N = sigma.shape[1]
     u = np.empty((4, (N + 3) // 4), np.uint32)
-    threshold = np.full(u.shape, -1, np.int64)
-    site = np.arange(N)
+    threshold, site = np.empty(u.shape, np.int64), np.arange(N)
     for sweep in range(first, last):
-        if order > 0:
-            fill_words(u, k0, k1, 5, sweep, 0, sample)
-            fill_sites(site, u, order == 2)
+        draw_sites(site, u, rule, sweep, sample)
         row = min(sweep - first, scales.shape[0] - 1)
         for lane in range(lanes.size):
-            if acceptance != DOWNHILL:
-                fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
-                fill_thresholds(threshold, u, scales[row, lane], acceptance == HEAT_BATH, QC)
+            draw_thresholds(threshold, u, rule, sweep, lanes[lane], sample, scales[row, lane])
             caches = cache_of(few, lane), cache_of(many, lane)
             state = sigma[lane], M[lane], *caches, sums[lane], flips[lane]
             sweep_once(*state, tables, run, site, threshold)

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from ..core.errors import require
 from ..core.jit import njit
-from ..core.philox import fill_words
 from . import forms
-from .cpu import fill_sites
 from .integers import IntegerOverlaps
-from .kernel import DOWNHILL, HEAT_BATH, Rule
-from .thresholds import QC, fill_thresholds
+from .kernel import Rule
+from .steps import draw_sites, draw_thresholds
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,23 +189,17 @@ def advance(
     span: Any,  # sample, first sweep, last sweep (excluded)
 ) -> None:
     """Advance every lane from the first sweep to the last."""
-    acceptance, order, k0, k1 = rule
     sample, first, last = span
     N, K = form[0].shape
     u = np.empty((4, (N + 3) // 4), np.uint32)
-    threshold = np.full(u.shape, -1, np.int64)
-    site = np.arange(N)
+    threshold, site = np.empty(u.shape, np.int64), np.arange(N)
     V, power = np.empty((rows, K), np.int64), np.empty(K, np.int64)
     E = np.ones((max(form[2].size, 1), K), np.int64)
     for sweep in range(first, last):
-        if order > 0:
-            fill_words(u, k0, k1, 5, sweep, 0, sample)
-            fill_sites(site, u, order == 2)
+        draw_sites(site, u, rule, sweep, sample)
         row = min(sweep - first, scales.shape[0] - 1)
         for lane in range(lanes.size):
-            if acceptance != DOWNHILL:
-                fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
-                fill_thresholds(threshold, u, scales[row, lane], acceptance == HEAT_BATH, QC)
+            draw_thresholds(threshold, u, rule, sweep, lanes[lane], sample, scales[row, lane])
             accepted[lane] += steps(sigma[lane], p[lane], form, V, E, power, site, threshold)
 
 

@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from ..core.errors import require
 from ..core.jit import njit
-from ..core.philox import fill_words
-from .cpu import fill_sites
 from .fill import LANES, SEEDS, fill_lanes, seed_lanes
 from .integers import IntegerOverlaps
 from .kernel import Rule
 from .list_tables import WIDEST, ListTables, cheap_bound, list_tables
 from .simd import H, aligned, convert, make
+from .steps import draw_sites
 from .vectors import L, le_bits, load, mask_add, splat, store
 
 _BYTES = make(types.int8, LANES)
@@ -105,9 +104,7 @@ def _advance(
     for sweep in range(first, last):
         scale = scales[min(sweep - first, scales.shape[0] - 1)]
         seed_lanes(seeds, minus_scales, threshold, k0, k1, sweep, lanes, scale)
-        if order > 0:
-            fill_words(u, k0, k1, 5, sweep, 0, sample)
-            fill_sites(sites, u, order == 2)
+        draw_sites(sites, u, rule, sweep, sample)
         flips = splat(count, 0)
         for t in range(N):
             if t & 3 == 0:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..core.jit import njit
 from ..core.philox import fill_words
-from .cpu import fill_sites
 from .kernel import DOWNHILL, HEAT_BATH, Rule
 from .rows import GROUP, Rows, add_row, fill_fields, fill_overlaps, place, to_sites, to_state
 from .simd import aligned, convert, lowest_bit, make
+from .steps import draw_sites
 from .thresholds import QC, logit_jit, neglog_jit
 from .vectors import L, le_bits, load, splat, wide
 
@@ -107,9 +107,7 @@ def _advance(s: Any, h: Any, accepted: Any, tables: Any, rule: Any, address: Any
     u, site = np.empty((4, s.shape[1] // 4), np.uint32), np.arange(N)
     for lane in range(lanes.size):
         for sweep in range(first, last):
-            if order > 0:
-                fill_words(u, k0, k1, 5, sweep, 0, sample)
-                fill_sites(site, u, order == 2)
+            draw_sites(site, u, rule, sweep, sample)
             if acceptance != DOWNHILL:
                 fill_words(u, k0, k1, 0, sweep, lanes[lane], sample)
             scale = scales[min(sweep - first, scales.shape[0] - 1), lane]

@@ -8,7 +8,7 @@ import pytest
 
 import mattis as mt
 from mattis.core.philox import fill_words, key, words
-from mattis.mc import cpu, reference
+from mattis.mc import reference, steps
 from mattis.mc.thresholds import QC, fill_thresholds, logit, neglog, thresholds
 
 ALL_24_BITS = np.arange(2**24, dtype=np.uint32) << np.uint32(8)
@@ -67,7 +67,7 @@ def test_orders(order, N):
     site = np.empty(N, np.int64)
     for sweep in range(3):
         fill_words(u, *key(7), 5, sweep, 0, 4)
-        cpu.fill_sites(site, u, order == "random")
+        steps.fill_sites(site, u, order == "random")
         expected = reference.sites(order, N, 7, 4, sweep)
         assert np.array_equal(site, expected)
         if order == "permutation":
