@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from .sweeps.solve import Solution, solve
     from .sweeps.sweep import sweep
     from .theory.curie_weiss import CurieWeiss
+    from .theory.dense import DenseHebbian
     from .theory.hopfield import Hopfield
+    from .theory.load import gamma_to_K, load_to_gamma
     from .theory.sk import SherringtonKirkpatrick
 
 __version__ = "0.1.0"
@@ -43,6 +45,7 @@ _WHERE = {
     "CouplingEnergy": "mc.coupling",
     "CurieWeiss": "theory.curie_weiss",
     "Damped": "solvers.damped",
+    "DenseHebbian": "theory.dense",
     "HeatBath": "mc.samplers",
     "Hopfield": "theory.hopfield",
     "Metropolis": "mc.samplers",
@@ -60,9 +63,11 @@ _WHERE = {
     "energy_histograms": "mc.equilibration",
     "enumerate_states": "mc.exact",
     "examples": "mc.patterns",
+    "gamma_to_K": "theory.load",
     "gaussian_pattern_identity": "mc.identities",
     "hot_cold": "mc.equilibration",
     "jackknife": "mc.observables",
+    "load_to_gamma": "theory.load",
     "log_binning": "mc.equilibration",
     "p_of_q": "mc.observables",
     "pattern_moments": "mc.identities",

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,23 +21,27 @@ from .core.errors import BackendUnavailable, ConvergenceError, StoreError, requi
 mt: Any = sys.modules[__package__]  # the package loads its names when they are asked for
 MODELS = {  # name here: the class and its parameters
     "hopfield": ("Hopfield", ("alpha", "T", "protocol", "rho", "r", "M")),
+    "dense": ("DenseHebbian", ("P", "gamma", "T", "protocol", "rho", "r", "M", "closure", "diagonal", "etabar")),
     "sk": ("SherringtonKirkpatrick", ("T", "h")),
     "curie_weiss": ("CurieWeiss", ("T",)),
 }
 PARAMETERS = {
+    "P": "spins per interaction, an integer >= 3",
     "alpha": "load K/N, >= 0",
-    "T": "temperature, >= 0, in J/k_B",
+    "gamma": "load K P!/(2 N^(P-1)), >= 0",
+    "T": "temperature (of P > 2: T'), >= 0, in J/k_B",
     "h": "uniform field, in J (default 0)",
     "protocol": "storing (default), supervised or unsupervised",
     "rho": "dataset entropy (1 - r^2)/(M r^2), >= 0",
     "r": "quality of an example, in (0, 1]",
     "M": "examples per pattern, an integer >= 1",
 }
-NEEDED, WORDS = ("alpha", "T"), ("protocol",)
+PARAMETERS |= {"closure": "full (default) or low_entropy", "diagonal": "excluded (default) or included"}
+PARAMETERS |= {"etabar": "law of the mean example, gaussian (default) or binomial"}
+NEEDED, WORDS = ("P", "alpha", "gamma", "T"), ("P", "protocol", "closure", "diagonal", "etabar")
 UNITS = {"T": "J/k_B", "h": "J", "free_energy": "J", "energy": "J", "entropy": "k_B", "tau_int": "sweeps", "label": ""}
-UNITS |= {"energy_error": "J", "energy_theory": "J"}
-"""Energies and entropies are per spin; a quantity not listed is a pure number."""
-HIDDEN = ("converged", "n_steps", "short")  # what the text leaves to JSON
+UNITS |= {"energy_error": "J", "energy_theory": "J"}  # per spin; a quantity not listed is a pure number
+HIDDEN = ("converged", "n_steps", "short", "admissible")  # what the text leaves to JSON
 NUMBERS = "numbers or ranges start:stop:count (both ends included, count >= 2)"
 ERRORS: dict[type[Exception], int] = {ConvergenceError: 1, BrokenExecutor: 3, StoreError: 4, OSError: 4}
 ERRORS |= dict.fromkeys((ValueError, TypeError, MemoryError, BackendUnavailable), 2)
@@ -82,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             _add_model(models, model, run)
     _add_simulate(commands)
     p = _command(commands, "figures", _figures, "compute and draw the figures of the package")
-    p.add_argument("names", nargs="*", help="which (default: all)")
+    p.add_argument("names", nargs="*", help="which, or how their names begin (default: all)")
     p.add_argument("--draft", action="store_true", help="small and coarse, within seconds")
     p.add_argument("--out", type=Path, metavar="FOLDER", help="default runs/figures; of drafts runs/figures/draft")
     _command(commands, "info", _info, "versions, commit, cores, compiler cache and GPU")
@@ -99,8 +102,8 @@ def _add_model(commands: Any, model: str, run: Callable[[argparse.Namespace], in
     cls, names = MODELS[model]
     p = _command(commands, model, run, f"{cls}, replica symmetric, on the grid of its parameters: {NUMBERS}")
     for name in names:
-        nargs = None if name in WORDS else "+"
-        p.add_argument(f"--{name}", nargs=nargs, required=name in NEEDED, metavar=name, help=PARAMETERS[name])
+        kind, n = int if name == "P" else str, None if name in WORDS else "+"
+        p.add_argument(f"--{name}", nargs=n, type=kind, required=name in NEEDED, metavar=name, help=PARAMETERS[name])
     nargs, usual = (None, "the model's first") if run is _solve else ("+", "all of the model's")
     p.add_argument("--start", nargs=nargs, help=f"where iteration begins (default: {usual})")
     if run is _solve:
@@ -272,12 +275,10 @@ def _beside_theory(ds: Any) -> dict[str, Any]:
 
 
 def _figures(args: argparse.Namespace) -> int:
-    known = sorted(m.name for m in iter_modules(mt.figures.__path__) if m.name not in ("recipe", "__main__"))
-    if unknown := [name for name in args.names if name not in known]:
-        raise ValueError(f"names must be among {', '.join(known)}, got {unknown[0]!r}")
+    from .figures.recipe import recipes
+
     folder = args.out or Path("runs/figures/draft" if args.draft else "runs/figures")
-    for name in args.names or known:
-        recipe = import_module(f"{mt.figures.__name__}.{name}").recipe
+    for recipe in recipes(args.names):
         print("\n".join(str(path) for path in recipe.make(folder, draft=args.draft)), flush=True)
     return 0
 

@@ -5,11 +5,13 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,3 +85,18 @@ class Recipe:
                 figure.savefig(path, metadata=metadata)
                 made.append(path)
         return made
+
+
+def recipes(beginnings: Sequence[str] = ()) -> list[Recipe]:
+    """The figures of the package whose names begin so, in that order; all of them where nothing is asked.
+
+    >>> [recipe.name for recipe in recipes(["hopfield_o"])]
+    ['hopfield_overlap']
+    """
+    modules = sorted(module.name for module in iter_modules([str(Path(__file__).parent)]))
+    known = [name for name in modules if name not in ("recipe", "__main__") and not name.startswith("_")]
+    wanted = {text: [name for name in known if name.startswith(text)] for text in beginnings}
+    if unknown := [text for text, found in wanted.items() if not found]:
+        raise ValueError(f"names must be, or begin, one of {', '.join(known)}, got {unknown[0]!r}")
+    names = dict.fromkeys(name for found in wanted.values() for name in found) or known
+    return [import_module(f"{__package__}.{name}").recipe for name in names]

@@ -73,6 +73,11 @@ class CouplingEnergy:
         return self.N * int(np.max(np.abs(self.J.astype(np.int64))))
 
     @property
+    def flip_symmetric(self) -> bool:
+        """A flip of all spins keeps the energy."""
+        return True
+
+    @property
     def self_field(self) -> NDArray[np.int64]:
         """What the diagonal adds to D in a parallel update, (sample, site): nothing."""
         return np.zeros((self.samples, self.N), np.int64)

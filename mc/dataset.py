@@ -60,6 +60,7 @@ def _attributes(run: Run, state: State) -> dict[str, Any]:
         "seed": int(run.seed),
         "sampler": type(run.sampler).__name__,
         "order": run.dynamics.order,
+        "flip_symmetric": int(run.energy.flip_symmetric),
         "burn_in": int(run.burn_in),
         "every": int(run.every),
         "versions": json.dumps(versions("mattis", "numpy", "numba")),

@@ -111,12 +111,18 @@ def q_symmetry(ds: xr.Dataset, *, bins: int | None = None) -> xr.Dataset:
     -------
     Dataset over (T, q > 0) with ``value`` d.
 
+    Raises
+    ------
+    ValueError where the run says that its energy is not even (odd P), besides what all tests here raise.
+
     Source: the definition.
 
     >>> q = xr.DataArray(np.tile([1.0, -1.0, 0.0], (4, 1, 1, 2)), dims=("sample", "T", "pair", "draw"))
     >>> q_symmetry(xr.Dataset({"q": q}, attrs={"N": 2})).value.values.tolist()
     [[0.0]]
     """
+    even = ds.attrs.get("flip_symmetric", 1)
+    require(even, "the energy of ds", "one of odd P", "even in the spins (even P) for P(q) = P(-q)")
     P = density(units(variable(ds, "q")), N=int(ds.attrs["N"]), bins=bins)
     return compare((P - P.values[..., ::-1]).isel(q=P["q"].values > 0))
 

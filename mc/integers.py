@@ -89,6 +89,11 @@ class IntegerOverlaps:
         return self.P == 2 and self.F is None
 
     @property
+    def flip_symmetric(self) -> bool:
+        """Whether a flip of all spins keeps the energy: P is even, or the table is."""
+        return self.P % 2 == 0 if self.F is None else bool(np.array_equal(self.F, self.F[::-1]))
+
+    @property
     def flip_powers(self) -> int:
         """How many V_j there are."""
         return self.P if self.F is None else 2

@@ -144,7 +144,7 @@ def p_of_q(ds: xr.Dataset, *, bins: int | None = None) -> xr.Dataset:
 
     Returns
     -------
-    Dataset with ``P`` and ``symmetric`` (T, q) and their errors ``error`` and ``symmetric_error``: over the samples
+    Dataset with ``P`` and, of an energy even in the spins, ``symmetric`` (T, q) and their errors ``error`` and ``symmetric_error``: over the samples
     (``error_from`` "disorder"), or over the pairs of a single one ("chains"), nan where there is but one. The
     attribute ``width`` is that of a bin.
 
@@ -160,9 +160,10 @@ def p_of_q(ds: xr.Dataset, *, bins: int | None = None) -> xr.Dataset:
     """
     x = units(variable(ds, "q"))
     P = density(x, N=int(ds.attrs["N"]), bins=bins)
-    symmetric = (P + P.values[..., ::-1]) / 2
     result = {"P": P.mean("unit"), "error": error_over_units(P)}
-    result |= {"symmetric": symmetric.mean("unit"), "symmetric_error": error_over_units(symmetric)}
+    if ds.attrs.get("flip_symmetric", 1):  # odd P tells q from -q
+        symmetric = (P + P.values[..., ::-1]) / 2
+        result |= {"symmetric": symmetric.mean("unit"), "symmetric_error": error_over_units(symmetric)}
     return xr.Dataset(result).drop_attrs().assign_attrs(error_from=x.attrs["error_from"], width=P.attrs["width"])
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..core.errors import require, require_integer
+from ..core.memory import require_memory
 from ..core.philox import STREAMS, words
 
 _WORDS_AT_ONCE = 2**17  # what stays in cache while the rounds of Philox pass over it
@@ -36,7 +37,8 @@ def patterns(*, N: int, K: int, d: float = 0.0, samples: int = 1, seed: int) -> 
 
     Raises
     ------
-    ValueError outside these ranges, TypeError for counts that are no integers.
+    ValueError outside these ranges, TypeError for counts that are no integers, MemoryError, before anything is drawn,
+    where samples K N bytes are not available.
 
     Source: Agliari, Barra, Galluzzi, Guerra, Moauro, Phys. Rev. Lett. 109, 268101 (2012) for the dilution.
 
@@ -48,6 +50,8 @@ def patterns(*, N: int, K: int, d: float = 0.0, samples: int = 1, seed: int) -> 
     require_integer(K, "K", 1, 2**32, "in [1, 2^32]")
     require_integer(samples, "samples", 1, 2**24, "in [1, 2^24]")
     require(0 <= d <= 1, "d", d, "in [0, 1]")
+    size = float(samples) * K * N
+    require_memory(size, f"xi of N = {N}, K = {K}, samples = {samples}", "fewer patterns, sites or samples")
     xi = np.empty((samples, K, N), np.int8)
     rows = max(1, _WORDS_AT_ONCE // N)
     for sample in range(samples):
@@ -77,7 +81,8 @@ def examples(xi: xr.DataArray | NDArray[Any], *, r: float, M: int, seed: int) ->
 
     Raises
     ------
-    ValueError outside these ranges, TypeError for counts that are no integers.
+    ValueError outside these ranges, TypeError for counts that are no integers, MemoryError, before anything is drawn,
+    where samples K M N bytes are not available.
 
     Source: arXiv:2212.00606.
 
@@ -91,6 +96,8 @@ def examples(xi: xr.DataArray | NDArray[Any], *, r: float, M: int, seed: int) ->
     require_integer(M, "M", 1, 2**32, "in [1, 2^32]")
     pattern = as_patterns(xi)
     samples, K, N = pattern.shape
+    what = f"eta of N = {N}, K = {K}, M = {M}, samples = {samples}"
+    require_memory(float(pattern.size) * M, what, "fewer examples, patterns or samples")
     eta = np.empty((samples, K, M, N), np.int8)
     many = max(1, _WORDS_AT_ONCE // N)
     for sample, mu in np.ndindex(samples, K):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.backend import cores
 from ..core.errors import require, require_integer
+from ..core.memory import require_memory
 from ..core.philox import key
 from . import checkpoint as store
 from . import gpu
@@ -84,8 +85,9 @@ def simulate(
 
     Raises
     ------
-    ValueError outside these ranges; TypeError for another energy or sampler; StoreError where the checkpoint
-    is damaged or of another run; BackendUnavailable for ``backend="gpu"`` where there is none.
+    ValueError outside these ranges; TypeError for another energy or sampler; MemoryError, before anything is drawn,
+    where the patterns of the kernels and the draws do not fit; StoreError where the checkpoint is damaged or of
+    another run; BackendUnavailable for ``backend="gpu"`` where there is none.
 
     Source: K. Binder, D. W. Heermann, Monte Carlo Simulation in Statistical Physics (2010); random numbers as in
     Salmon et al., SC'11 (2011), doi:10.1145/2063384.2063405.
@@ -101,6 +103,8 @@ def simulate(
     run = Run(energy, sampler, _temperatures(sampler, T, burn_in), burn_in, sweeps, every, seed, observables)
     energy.scale(run.T)  # refuses what float32 cannot hold
     many = threads or cores()
+    what = f"a run of N = {run.energy.N}, K = {run.energy.K}"
+    require_memory(_estimate(run, chains), what, "fewer patterns, draws or observables")
     spins = initial_spins(energy, start, run.T.size, chains, seed)
     route, where = _route(run, chains, many, backend)
     if isinstance(sampler, ParallelTempering) and sampler.adapt:
@@ -173,6 +177,14 @@ def _check_counts(chains: int, sweeps: int, burn_in: int, every: int, threads: i
     require(sweeps % every == 0, "sweeps", sweeps, f"a multiple of every = {every}")
     if threads is not None:
         require_integer(threads, "threads", 1, 2**20, "in [1, 2^20]")
+
+
+def _estimate(run: Run, chains: int) -> float:
+    """Bytes beside the patterns themselves: theirs in the kernels, the state of the lanes, and what is drawn, twice."""
+    N, K, asked = run.energy.N, run.energy.K, run.observables
+    lanes = float(run.energy.samples * run.T.size * chains)
+    drawn = 12 * K * ("overlap" in asked) + 16 * ("energy" in asked) + 8 * ("q" in asked) + 2 * N * ("spins" in asked)
+    return float(K) * N + lanes * (4 * K + 6 * N + run.sweeps // run.every * drawn)
 
 
 def _fresh(run: Run, spins: NDArray[np.int8]) -> State:

@@ -2,7 +2,8 @@ r"""The retrieval branch in closed form, and its fold.
 
 The branch is not followed: choose the signal m; the noise width sd is the one root of the model's residual,
 E tanh((m + sd z)/T) = m for the Hopfield network; q and the load follow in closed form. load(m) is smooth and
-single-valued, and its maximum, where the stability vanishes, is the spinodal.
+single-valued, and its maximum, where the stability vanishes, is the spinodal. Without alignment, m = 0, the noise width
+is the parameter, and a glass that appears by a jump does so at the minimum of the load.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from .solve import fixed_points
 
 _FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
 _ALIGNED = 1e-3
+_WIDTHS = np.geomspace(1e-3, 1e4, 141)
 
 
 def fold(model: Model) -> tuple[Array, Array]:
@@ -39,10 +41,34 @@ def fold(model: Model) -> tuple[Array, Array]:
     return load, x
 
 
+def freezing(model: Model) -> tuple[Array, Array]:
+    """(load, x) at the least load of the branch without alignment, for a flat model; nan where that is no fold."""
+    T = model.parameters()["T"]
+    load, x = np.full(T.shape, np.nan), np.full((len(model.variables), T.size), np.nan)
+    points = np.flatnonzero(T > 0)
+    every = np.broadcast_to(points, (_WIDTHS.size, points.size)).ravel()
+
+    def on(width: Array, i: Index) -> tuple[Array, Array, Array]:
+        return _at(model.at(i), np.zeros(i.size), width * T[i])
+
+    loads = on(np.repeat(_WIDTHS, points.size), every)[0].reshape(_WIDTHS.size, -1)
+    best = np.argmin(np.where(np.isnan(loads), np.inf, loads), axis=0)
+    inside = (best > 0) & (best < _WIDTHS.size - 1)
+    points, best = points[inside], best[inside]
+    width = root(lambda w, i: on(w, i)[1], _WIDTHS[best - 1], _WIDTHS[best + 1], points)
+    load[points], _, x[:, points] = on(width, points)
+    return load, x
+
+
 def _on_branch(model: Model, m: Array) -> tuple[Array, Array, Array]:
-    """(load, stability, x) of the branch at signal m; stability -1 where the branch has no load."""
+    """(load, stability, x) of the retrieval branch at signal m."""
+    return _at(model, m, _width(model, m))
+
+
+def _at(model: Model, m: Array, sd: Array) -> tuple[Array, Array, Array]:
+    """(load, stability, x) of the branch at signal m and noise sd; stability -1 where it has no load."""
     assert model.load is not None
-    _, load, x = model.branch(m, _width(model, m))
+    _, load, x = model.branch(m, sd)
     inside = np.isfinite(load)
     J = model.moved(model.load, np.where(inside, load, 0.0)).self_consistency(x)[1]
     return load, np.where(inside, stability(J), -1.0), x

@@ -23,6 +23,7 @@ LONG_NAMES = {
     "energy": "energy per spin",
     "entropy": "entropy per spin",
     "replicon": "1 - de Almeida-Thouless value",
+    "admissible": "whether the solution may be the state of equilibrium",
     "stability": "least real part of the spectrum of 1 - map'",
     "quadrature_error": "estimated error of the Gaussian averages",
     "residual": "largest |F(x) - x|",
@@ -199,4 +200,4 @@ def _attrs(plan: Plan, name: str) -> dict[str, str]:
     attrs = {"long_name": LONG_NAMES.get(name) or (f"${symbol}$" if symbol else name)}
     if symbol:
         attrs["symbol"] = symbol
-    return attrs if name == "converged" else attrs | {"units": "1"}
+    return attrs if name in ("converged", "admissible") else attrs | {"units": "1"}

@@ -10,7 +10,7 @@ from ..solvers.newton import Newton
 from ..solvers.root import Root, residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
-from .branch import fold
+from .branch import fold, freezing
 from .solve import Solution, describe, fixed_points, shaped
 
 _SOLVER = Newton()
@@ -23,6 +23,8 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
     A fold is the maximum of the load along the branch, found where the least eigenvalue of 1 - map' vanishes on
     it. A solution that leaves the paramagnet continuously (``Model.continuous``) begins where the paramagnet
     turns unstable; T_g of the Hopfield network is ``spinodal(Hopfield, along="T", of="spin_glass", alpha=...)``.
+    The spin glass of the dense network appears at a fold of its own, at the least load of the branch without
+    alignment; at T = 0 it exists under every load, and there is no boundary.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
         return family.solution(*_onset(family))
     if of == "paramagnet" or Model.load is None:
         raise ValueError(f"of must be a solution of {Model.__name__} that ends at a spinodal, got {of!r}")
+    if of != Model.starts[0]:
+        return family.solution(*_freezing(family))
     if along == Model.load:
         return family.solution(*fold(family.base))
     return family.solution(*_fold_temperature(family))
@@ -68,7 +72,9 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
     r"""Where two solutions have the same free energy, or merge.
 
     Both are solved at every trial value inside the range where the retrieval solution exists. Of a continuous
-    pair (a solution of ``Model.continuous`` and the paramagnet) it is the onset, where they merge.
+    pair (a solution of ``Model.continuous`` and the paramagnet) it is the onset, where they merge. Between states
+    of which one is not ``admissible`` there is none: the dense network against its replica-symmetric glass, or
+    against the paramagnet below T_s.
 
     Parameters
     ----------
@@ -108,9 +114,10 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
         first, second = (_of(model, name, "free_energy") for name in between)
         return first - second if between[0] == Model.starts[0] else second - first
 
-    end = _end(family)
-    found = largest_zero(gap, end, rising=True)
-    return family.solution(found, family.reached(found, between[0]))
+    found = largest_zero(gap, _end(family), rising=True)
+    at = family.at(np.nan_to_num(found))
+    both = np.logical_and(*(_of(at, name, "admissible") == 1 for name in between))
+    return family.solution(np.where(both, found, np.nan), family.reached(found, between[0]))
 
 
 def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **const: Any) -> Solution:
@@ -189,8 +196,9 @@ class _Family:
         root = Root(x, J, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
         found = describe(model, root)
         for name, v in found.items():
-            if v.dtype.kind == "f":
-                found[name] = np.where(lost.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)
+            if v.dtype.kind in "fb":
+                nothing = np.nan if v.dtype.kind == "f" else False
+                found[name] = np.where(lost.reshape(-1, *[1] * (v.ndim - 1)), nothing, v)
         found["label"] = np.where(lost, "none", model.label(found))
         named = self.at(np.where(lost, np.nan, value))
         return Solution(named.reshaped(self.shape), shaped(found, self.shape))
@@ -243,6 +251,25 @@ def _fold_temperature(family: _Family) -> tuple[Array, Array]:
     T = largest_zero(spare, end, rising=False)
     x = fold(unloaded(np.nan_to_num(T), np.arange(family.size)))[1]
     return np.where(continuous, onset, T), np.where(continuous, merged, x)
+
+
+def _freezing(family: _Family) -> tuple[Array, Array]:
+    """(value, x) at the least load, or the largest T, where the solution without alignment is frozen."""
+    name = str(family.cls.load)
+    onset, merged = _onset(family)
+    if family.along == name:
+        load, x = freezing(family.base)
+        first = ~(np.isnan(load) | (load > onset))
+        return np.where(first, load, onset), np.where(first, x, merged)
+    load = family.base.parameters()[name]
+
+    def spare(T: Array, i: Index) -> Array:
+        return load[i] - freezing(family.at(T, i).moved(name, np.zeros(T.size)))[0]
+
+    T = largest_zero(spare, beyond(spare, family.size, -1.0), rising=False)
+    x = freezing(family.at(np.nan_to_num(T)).moved(name, np.zeros(family.size)))[1]
+    first = ~(np.isnan(T) | (onset > T))
+    return np.where(first, T, onset), np.where(first, x, merged)
 
 
 def _onset(family: _Family) -> tuple[Array, Array]:

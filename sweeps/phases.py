@@ -11,8 +11,9 @@ from ..theory.model import Model
 def classify(ds: xr.Dataset) -> xr.Dataset:
     """Name the solution each start ended on, and the phase: the stable one of lowest free energy.
 
-    Stable means ``stability`` > 0, the least real part of the spectrum of 1 - map' within the ansatz. A
-    solution without a free energy (D <= 0) is never a phase; the replicon does not decide.
+    Stable means ``stability`` > 0, the least real part of the spectrum of 1 - map' within the ansatz. Only a
+    solution the model calls ``admissible`` is a phase: one with a free energy (in the Hopfield network D > 0), and in
+    the dense network one that the broken glass cannot replace. The replicon does not decide.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     -------
     xr.Dataset
         The same with ``label`` (start, *over), ``"unconverged"`` where the iteration failed, and ``phase``
-        (*over), ``"none"`` where no start gave a stable solution.
+        (*over), ``"none"`` where no start gave a stable solution that may be one.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     """
     model = _model(ds)
     label = np.where(ds.converged, model.label({str(k): v.values for k, v in ds.data_vars.items()}), "unconverged")
-    f = ds.free_energy.where(ds.converged & (ds.stability > 0)).fillna(np.inf)
+    f = ds.free_energy.where(ds.converged & ds.admissible & (ds.stability > 0)).fillna(np.inf)
     best = f.argmin("start")
     labels = xr.DataArray(label, dims=f.dims, attrs={"long_name": "solution reached"})
     phase = labels.isel(start=best).where(np.isfinite(f.min("start")), "none")

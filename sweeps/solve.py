@@ -24,8 +24,9 @@ class Solution:
 
     The order parameters and the parameters of the model (``solution.m``, ``solution.alpha``), and
     ``free_energy``, ``energy``, ``entropy``, ``residual``, ``converged``, ``n_steps``, ``quadrature_error``
-    (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``replicon``
-    and ``label`` (the name of the solution, which need not be the start's).
+    (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``replicon``,
+    ``admissible`` (whether it may be the state of equilibrium, as the model says) and ``label`` (the name of the
+    solution, which need not be the start's). ``ansatz`` and the words of the model (``protocol``, ``closure``) too.
 
     Examples
     --------
@@ -45,21 +46,26 @@ class Solution:
             return self.values[name][()]
         if name in self.model.parameters():
             return np.broadcast_to(self.model.parameters()[name], self.model.shape)[()]
-        known = ", ".join([*self.values, *self.model.parameters()])
+        if name in self.model.words():
+            return self.model.words()[name]
+        known = ", ".join([*self.values, *self.model.parameters(), *self.model.words()])
         raise AttributeError(f"a solution of {type(self.model).__name__} has no {name!r}; it has {known}")
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self.values, *self.model.parameters()})
+        return sorted({*super().__dir__(), *self.values, *self.model.parameters(), *self.model.words()})
 
     def __repr__(self) -> str:
         shown = {**self.model.parameters(), **self.values}
-        lines = [f"  {k} = {np.array2string(np.asarray(v), threshold=6)}" for k, v in shown.items()]
+        lines = [f"  {k} = {v}" for k, v in self.model.words().items()]
+        lines += [f"  {k} = {np.array2string(np.asarray(v), threshold=6)}" for k, v in shown.items()]
         return f"Solution of {type(self.model).__name__}, shape {self.model.shape}\n" + "\n".join(lines)
 
 
 def describe(model: Model, root: Root) -> dict[str, NDArray[Any]]:
     """All reported quantities of a flat model at the points a solver ended on."""
-    found: dict[str, NDArray[Any]] = model.order_parameters(root.x) | model.report(root.x)._asdict()
+    report = model.report(root.x)
+    found: dict[str, NDArray[Any]] = model.order_parameters(root.x) | report._asdict()
+    found["admissible"] = model.admissible(root.x, report)
     found["stability"] = stability(root.J)
     found["residual"], found["converged"], found["n_steps"] = root.residual, root.converged, root.n_steps
     return found

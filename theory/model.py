@@ -78,6 +78,7 @@ class Model(ABC):
     continuous: ClassVar[tuple[str, ...]] = ()
     """The starts whose solution leaves the paramagnet continuously."""
     load: ClassVar[str | None] = None
+    ansatz: ClassVar[str] = "replica symmetric"
     symbols: ClassVar[Mapping[str, str]]
     reference: ClassVar[str]
 
@@ -121,6 +122,12 @@ class Model(ABC):
     def parameters(self) -> dict[str, Array]:
         """The numeric parameters that are set, by name."""
         return {n: getattr(self, n) for n in self.numeric() if getattr(self, n) is not None}
+
+    def words(self) -> dict[str, Any]:
+        """What is one value per model, by name: the ansatz, and parameters that are words or integers."""
+        return {"ansatz": self.ansatz} | {
+            f.name: getattr(self, f.name) for f in fields(self) if "range" not in f.metadata
+        }
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -194,6 +201,10 @@ class Model(ABC):
     def replicon(self, x: Array) -> Array:
         """1 - de Almeida-Thouless value; -inf where that diverges."""
         return self.report(x).replicon
+
+    def admissible(self, x: Array, report: Report) -> NDArray[np.bool_]:
+        """Whether the solution x may be the state of equilibrium: here, where it has a free energy."""
+        return np.isfinite(report.free_energy)
 
     @classmethod
     @abstractmethod

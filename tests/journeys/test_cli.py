@@ -194,12 +194,16 @@ SIMULATE = "simulate --N 40 --alpha 0.1 --T 0.5"
         ("simulate --N 0 --K 4 --T 0.5", "N must be in [1, 2^31], got 0"),
         ("simulate --N 40 --alpha nan --T 0.5", "--alpha must be finite and > 0, got nan"),
         ("simulate --N 40 --K 4 --T 0", "T must be finite and > 0, got 0.0"),
+        ("simulate --N 40000 --K 4000000000 --T 0.5", "are available: take fewer patterns, sites or samples"),
         (f"{SIMULATE} --sweeps 0", "--sweeps must be >= 1, got 0"),
         (f"{SIMULATE} --every 7", "sweeps must be a multiple of every = 7, got 400"),
         (f"{SIMULATE} --seed -1", "seed"),
         (f"{SIMULATE} --start warm", "argument --start: invalid choice: 'warm'"),
         (f"{SIMULATE} --out none/run.nc", "--out must be in a folder that exists, got 'none/run.nc'"),
-        ("figures hopfield", "names must be among hopfield"),
+        ("solve dense --P 2 --gamma 0.1 --T 0.5", "P must be an integer >= 3 (P = 2 is Hopfield), got 2"),
+        ("solve dense --P 3.5 --gamma 0.1 --T 0.5", "argument --P: invalid int value: '3.5'"),
+        ("solve dense --gamma 0.1 --T 0.5", "the following arguments are required: --P"),
+        ("figures network", "names must be, or begin, one of"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, monkeypatch, tmp_path, command, says):
@@ -365,12 +369,25 @@ def test_simulate_prints_a_table_and_continues_a_checkpoint(capsys, tmp_path):
     assert "is of another run" in capsys.readouterr().err
 
 
-def test_all_figures_are_found_and_drawn(capsys, tmp_path):
+def test_figures_are_found_by_name_by_how_it_begins_or_all(monkeypatch, capsys, tmp_path):
+    """Which recipes are made; that each can be is the test of the figures."""
     folder = Path(find_spec("mattis.figures").origin).parent
-    names = sorted(p.stem for p in folder.glob("*.py") if p.stem not in ("__init__", "__main__", "recipe"))
-    assert mattis("figures --draft --out", tmp_path) == 0
+    names = sorted(p.stem for p in folder.glob("[a-z]*.py") if p.stem != "recipe")
+    monkeypatch.setattr("mattis.figures.recipe.Recipe.make", lambda self, folder, draft: [folder / self.name])
+
+    def made(words):
+        assert mattis(f"figures {words} --draft --out", tmp_path) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert made("") == [str(tmp_path / name) for name in names]
+    assert made("hopfield_overlap") == [str(tmp_path / "hopfield_overlap")]
+    assert made("hop hopfield_o") == [str(tmp_path / name) for name in names if name.startswith("hop")]
+
+
+def test_a_figure_is_drawn(capsys, tmp_path):
+    assert mattis("figures hopfield_overlap --draft --out", tmp_path) == 0
     made = capsys.readouterr().out.splitlines()
-    assert made == [str(tmp_path / f"{name}.{suffix}") for name in names for suffix in ("png", "pdf")]
+    assert made == [str(tmp_path / f"hopfield_overlap.{suffix}") for suffix in ("png", "pdf")]
     assert all(Path(path).stat().st_size > 1000 for path in made)
     plt.close("all")
 

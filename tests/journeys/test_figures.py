@@ -1,19 +1,13 @@
 """Figures: drafts of all of them, and what the published ones must show."""
 
-import importlib
-import pkgutil
-
 import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import t as student
 
 import mattis as mt
-import mattis.figures
 from mattis.figures import hopfield_overlap
-from mattis.figures.recipe import Recipe
-
-NAMES = [m.name for m in pkgutil.iter_modules(mattis.figures.__path__) if m.name not in ("recipe", "__main__")]
+from mattis.figures.recipe import Recipe, recipes
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +15,9 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("figures")
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=recipes(), ids=lambda recipe: recipe.name)
 def recipe(request) -> Recipe:
-    return importlib.import_module(f"mattis.figures.{request.param}").recipe
+    return request.param
 
 
 def test_a_draft_is_the_same_bytes_twice(recipe, folder):

@@ -1,0 +1,101 @@
+r"""Averages over the field of a spin and the mean example it sees, v = etabar/(r xi), of mean 1 and variance rho.
+
+The field is h = (mu v + z sqrt(noise))/T. In the Gaussian law, v = 1 + sqrt(rho) lambda, the mean example joins the
+noise: one average of width^2 = noise + rho mu^2, with moments of v by Stein's lemma. In the binomial law of M examples,
+v = (2k/M - 1)/r with k ~ B(M, (1 + r)/2), it is a sum over k.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaln, xlog1py, xlogy
+
+from ..core.backend import Array
+from ..core.quadrature import FieldAverages, field, field_error
+
+LAWS = ("gaussian", "binomial")
+_REACH = 9.5  # standard deviations of k that are summed
+
+
+class ExampleAverages(NamedTuple):
+    """Averages over v and z, each of the broadcast shape; a C is E sech^2(h)/T, its derivatives as in ``field``."""
+
+    tanh: Array
+    C: Array
+    C_mean: Array
+    C_var: Array
+    sech4: Array
+    log2cosh: Array
+    entropy: Array
+    v_tanh: Array
+    """E v tanh h"""
+    v_C: Array
+    """E v sech^2(h)/T = d(E tanh)/d mu"""
+    vv_C: Array
+    """E v^2 sech^2(h)/T = d(E v tanh)/d mu"""
+    v_C_mean: Array
+    """E v dC/d mean = dC/d mu = 2 d(E v tanh)/d noise"""
+
+
+@dataclass(frozen=True)
+class MeanExample:
+    """The law of v: Gaussian of variance rho, or binomial where the quality r and the number M are given."""
+
+    rho: Array
+    r: Array | None = None
+    M: Array | None = None
+
+    def average(self, mu: Array, noise: Array, T: Array) -> ExampleAverages:
+        """The averages at signal mu and variance of the noise."""
+        if self.r is None or self.M is None:
+            return self._gaussian(mu, noise, T)
+        w, v = self._binomial(self.r, self.M)
+        f = field(mu * v, np.sqrt(noise), T)
+        with np.errstate(invalid="ignore"):
+            terms = [*f, v * f.tanh, v * f.C, v * v * f.C, v * f.C_mean]
+            return ExampleAverages(*(np.where(w > 0, w * term, 0.0).sum(axis=0) for term in terms))
+
+    def _gaussian(self, mu: Array, noise: Array, T: Array) -> ExampleAverages:
+        rho = self.rho
+        f = field(mu, np.sqrt(noise + rho * mu**2), T)
+        width = rho * mu
+        v_C = f.C + _times(width, f.C_mean)
+        v_C_mean = f.C_mean + _times(2 * width, f.C_var)
+        vv_C = v_C + _times(rho, f.C + _times(mu, v_C_mean))
+        return ExampleAverages(*f, v_tanh=f.tanh + _times(width, f.C), v_C=v_C, vv_C=vv_C, v_C_mean=v_C_mean)
+
+    def _binomial(self, r: Array, M: Array) -> tuple[Array, Array]:
+        """Weights and values of v, a first axis over k: all of 0..M that matter."""
+        shape = np.broadcast_shapes(np.shape(r), np.shape(M))
+        p, M = np.broadcast_to((1 + r) / 2, shape), np.broadcast_to(M, shape)
+        middle, half = M * p, np.ceil(_REACH * np.sqrt(M * p * (1 - p))) + 1
+        first = np.maximum(np.floor(middle - half), 0.0)
+        count = int((np.minimum(middle + half, M) - first).max(initial=0.0)) + 1
+        k = first + np.arange(count).reshape(-1, *[1] * len(shape))
+        inside = np.minimum(k, M)
+        log = (
+            gammaln(M + 1) - gammaln(inside + 1) - gammaln(M - inside + 1) + xlogy(inside, p) + xlog1py(M - inside, -p)
+        )
+        w = np.where(k <= M, np.exp(log), 0.0)
+        return w / w.sum(axis=0), (2 * k / M - 1) / r
+
+    def error(self, mu: Array, noise: Array, T: Array) -> Array:
+        """The larger of the estimated errors of E tanh and C."""
+        if self.r is None or self.M is None:
+            sd = np.sqrt(noise + self.rho * mu**2)
+            return _largest(field_error(mu, sd, T, field(mu, sd, T)))
+        w, v = self._binomial(self.r, self.M)
+        sd = np.sqrt(noise)
+        each = _largest(field_error(mu * v, sd, T, field(mu * v, sd, T)))
+        return np.where(w > 0, w * each, 0.0).sum(axis=0)
+
+
+def _largest(error: FieldAverages) -> Array:
+    return np.maximum(error.tanh, error.C)
+
+
+def _times(factor: Array, value: Array) -> Array:
+    """factor value, and 0 where the factor is: the value may be infinite there."""
+    with np.errstate(invalid="ignore"):
+        return np.where(factor == 0, 0.0, factor * value)

@@ -1,0 +1,80 @@
+r"""Where the paramagnet of a p-spin glass freezes: the dynamic and the static temperature.
+
+The noise of a dense network is a p-spin glass of energy covariance N xi(q). One step of replica symmetry breaking with
+breakpoint x -> 1 tilts the field of a spin into that of a planted one: with lambda = xi'(q)/T^2,
+
+    q = E tanh(lambda + sqrt(lambda) z),      T^2 = xi'(q)/lambda,
+
+a curve in lambda. T_d is the largest T on it; at T_s the planted state is as likely as the paramagnet,
+
+    E ln cosh(lambda + sqrt(lambda) z) - lambda/2 - (lambda/2)(q - xi(q)/xi'(q)) = 0.
+"""
+
+from functools import lru_cache
+from math import comb, factorial, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from ..core.quadrature import field
+
+Powers = tuple[tuple[int, float], ...]
+"""((k, a_k), ...) of xi(q) = sum_k a_k q^k."""
+_SMALL = 1e-6  # of lambda, where the curve begins
+
+
+class GlassTemperatures(NamedTuple):
+    """Of the paramagnet, in units of the square root of the load."""
+
+    dynamic: float
+    """T_d: below, metastable states trap the dynamics"""
+    static: float
+    """T_s: below, the paramagnet is no state of equilibrium"""
+
+
+def hermite_weights(P: int, diagonal: str) -> dict[int, float]:
+    r"""The weights c_k^2 k!/P! of q^k in the covariance of (M/sqrt N)^P, all of them or that of k = P alone.
+
+    With repeated sites x^P = sum_k c_k He_k(x), c_k = binom(P, k) (P - k - 1)!!; k = 0 is a constant energy.
+
+    >>> hermite_weights(4, "included")
+    {4: 1.0, 2: 3.0}
+    """
+    last = 0 if diagonal == "included" else P - 1
+    found = {}
+    for k in range(P, last, -2):
+        pairs = (P - k) // 2
+        c = comb(P, k) * factorial(P - k) // (2**pairs * factorial(pairs))
+        found[k] = c * c * factorial(k) / factorial(P)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def glass_temperatures(powers: Powers) -> GlassTemperatures:
+    r"""T_d and T_s of the glass xi(q) = sum_k a_k q^k, k >= 2; both are sqrt(2 a_2) where that is the higher.
+
+    Source: T. R. Kirkpatrick, D. Thirumalai, Phys. Rev. B 36, 5388 (1987); E. Gardner, Nucl. Phys. B 257, 747 (1985).
+
+    >>> found = glass_temperatures(((3, 0.5),))
+    >>> round(found.dynamic, 9), round(found.static, 9)
+    (0.681598041, 0.651385227)
+    """
+
+    def curve(lam: float) -> tuple[float, float]:
+        """T^2 and the gain of the planted state."""
+        f = field(lam, sqrt(lam), 1.0)
+        q = float(f.tanh)
+        xi, slope = (sum(a * k**d * q ** (k - d) for k, a in powers) for d in (0, 1))
+        return slope / lam, float(f.log2cosh) - log(2) - lam / 2 - lam / 2 * (q - xi / slope)
+
+    onset = 2 * dict(powers).get(2, 0.0)
+    end = 60.0 + 10 * max(k for k, _ in powers)
+    grid = np.geomspace(_SMALL, end, 200)
+    best = int(np.argmax([curve(lam)[0] for lam in grid]))
+    if best == 0:
+        return GlassTemperatures(sqrt(onset), sqrt(onset))
+    near = grid[best - 1], grid[min(best + 1, grid.size - 1)]
+    top = minimize_scalar(lambda lam: -curve(lam)[0], bounds=near, method="bounded", options={"xatol": 1e-10})
+    balanced = brentq(lambda lam: curve(lam)[1], top.x, end, xtol=1e-13, rtol=1e-14)
+    return GlassTemperatures(sqrt(max(-top.fun, onset)), sqrt(max(curve(balanced)[0], onset)))
