@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.backend import Array
 from ..core.errors import require_integer
 from .dataset import PROTOCOLS, resolve
-from .examples import LAWS, ExampleAverages, MeanExample
+from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
 from .glass import glass_temperatures, hermite_weights
 from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
@@ -106,14 +106,10 @@ class DenseHebbian(Model):
 
     def __post_init__(self) -> None:
         require_integer(self.P, "P", 3, 2**10, "an integer >= 3 (P = 2 is Hopfield)")
-        words = {"protocol": PROTOCOLS, "closure": CLOSURES, "diagonal": DIAGONALS, "etabar": LAWS}
-        for name, known in words.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        self.check_words(protocol=PROTOCOLS, closure=CLOSURES, diagonal=DIAGONALS, etabar=LAWS)
         super().__post_init__()
         self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
-        if self.etabar == "binomial" and self.r is None:
-            raise ValueError("etabar='binomial' needs both r and M")
+        mean_example(self.etabar, self.rho, self.r, self.M)
         self._check_shapes()
 
     @property
@@ -143,8 +139,7 @@ class DenseHebbian(Model):
 
     @property
     def _examples(self) -> MeanExample:
-        exact = self.etabar == "binomial" and self.protocol != "storing"
-        return MeanExample(self.rho, self.r, self.M) if exact else MeanExample(self.rho)
+        return mean_example(self.etabar, self.rho, self.r, self.M)
 
     def _powers(self) -> list[tuple[int, Array]]:
         """(k, a_k) of xi(q) = gamma sum_k a_k q^k."""
@@ -184,8 +179,8 @@ class DenseHebbian(Model):
             image = np.stack([self._seen(a) / share, a.C])
             full = self.closure == "full"
             by_mu, by_noise = (a.vv_C, a.v_C_mean) if full else (a.v_C, a.C_mean)
-            n_n, n_C = _chain(by_mu, mu_n) / share, 0.5 * _chain(by_noise, by_C) / share
-            C_n, C_C = _chain(a.v_C_mean, mu_n), _chain(a.C_var, by_C)
+            n_n, n_C = chain(by_mu, mu_n) / share, 0.5 * chain(by_noise, by_C) / share
+            C_n, C_C = chain(a.v_C_mean, mu_n), chain(a.C_var, by_C)
         return image, np.stack([np.stack([n_n, n_C]), np.stack([C_n, C_C])])
 
     def _seen(self, a: ExampleAverages) -> Array:
@@ -272,8 +267,3 @@ class DenseHebbian(Model):
         """Retrieval where |m| > 1e-3, else spin glass where q > 1e-4, else paramagnet."""
         frozen = np.where(np.asarray(order["q"]) > GLASS_ABOVE, "spin_glass", "paramagnet")
         return np.where(abs(np.asarray(order["m"])) > MATTIS_ABOVE, "retrieval", frozen)
-
-
-def _chain(outer: Array, inner: Array) -> Array:
-    """A derivative through a variable that may not move: 0 where inner is, though outer be infinite there."""
-    return np.where(inner == 0, 0.0, outer * inner)

@@ -15,6 +15,7 @@ from ..core.backend import Array
 from ..core.quadrature import FieldAverages, field, field_error
 
 LAWS = ("gaussian", "binomial")
+"""Words for ``MeanExample``: Gaussian as in the papers, or exact for finite M."""
 _REACH = 9.5  # standard deviations of k that are summed
 
 
@@ -60,10 +61,10 @@ class MeanExample:
         rho = self.rho
         f = field(mu, np.sqrt(noise + rho * mu**2), T)
         width = rho * mu
-        v_C = f.C + _times(width, f.C_mean)
-        v_C_mean = f.C_mean + _times(2 * width, f.C_var)
-        vv_C = v_C + _times(rho, f.C + _times(mu, v_C_mean))
-        return ExampleAverages(*f, v_tanh=f.tanh + _times(width, f.C), v_C=v_C, vv_C=vv_C, v_C_mean=v_C_mean)
+        v_C = f.C + chain(width, f.C_mean)
+        v_C_mean = f.C_mean + chain(2 * width, f.C_var)
+        vv_C = v_C + chain(rho, f.C + chain(mu, v_C_mean))
+        return ExampleAverages(*f, v_tanh=f.tanh + chain(width, f.C), v_C=v_C, vv_C=vv_C, v_C_mean=v_C_mean)
 
     def _binomial(self, r: Array, M: Array) -> tuple[Array, Array]:
         """Weights and values of v, a first axis over k: all of 0..M that matter."""
@@ -91,11 +92,20 @@ class MeanExample:
         return np.where(w > 0, w * each, 0.0).sum(axis=0)
 
 
+def mean_example(etabar: str, rho: Array, r: Array | None, M: Array | None) -> MeanExample:
+    """The law of v by its name in ``LAWS``; the binomial needs r and M."""
+    if etabar == "gaussian":
+        return MeanExample(rho)
+    if r is None or M is None:
+        raise ValueError("etabar='binomial' needs both r and M")
+    return MeanExample(rho, r, M)
+
+
+def chain(outer: Array, inner: Array) -> Array:
+    """A derivative through a variable: 0 where either factor is, though the other be infinite there."""
+    with np.errstate(invalid="ignore"):
+        return np.where((outer == 0) | (inner == 0), 0.0, outer * inner)
+
+
 def _largest(error: FieldAverages) -> Array:
     return np.maximum(error.tanh, error.C)
-
-
-def _times(factor: Array, value: Array) -> Array:
-    """factor value, and 0 where the factor is: the value may be infinite there."""
-    with np.errstate(invalid="ignore"):
-        return np.where(factor == 0, 0.0, factor * value)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.backend import Array
-from ..core.quadrature import FieldAverages, field, field_error
 from .dataset import PROTOCOLS, resolve
+from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
 from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
@@ -33,9 +33,10 @@ class Hopfield(Model):
         f = \frac{m^2}{2} + \frac{\alpha}{2}\Bigl[1 + T\ln D - \frac{q}{D} + rC\Bigr] - T\,\mathrm{E}\ln 2\cosh h
 
     Learning from M examples of quality r, :math:`\eta = \chi\xi` with P(chi = 1) = (1 + r)/2, replaces m in the
-    field by the example overlap n = (m + rho n C)/(1 + rho) and adds rho n^2 to its variance (Gaussian law of
-    the mean example); unsupervised learning (each example stored by itself) adds M - 1 soft modes per pattern
-    of coupling kappa = rho/(1 + rho) to the noise: r = q/D^2 + (M - 1) kappa^2 q/(1 - kappa C)^2.
+    field by n v, v = etabar/(r xi) the mean example, with n = E v tanh h/(1 + rho); where v is Gaussian, n =
+    (m + rho n C)/(1 + rho) and the variance of the field grows by rho n^2. Unsupervised learning (each example
+    stored by itself) adds M - 1 soft modes per pattern of coupling kappa = rho/(1 + rho) to the noise: r = q/D^2 +
+    (M - 1) kappa^2 q/(1 - kappa C)^2.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ class Hopfield(Model):
         Quality of an example, in (0, 1]. The noise overlap is reported as ``r_noise``.
     M : array_like, optional
         Examples per pattern, an integer >= 1 (needed with r where unsupervised).
+    etabar : {"gaussian", "binomial"}
+        Law of v: Gaussian as in the papers, or exact for finite M (needs r and M).
 
     Raises
     ------
@@ -76,6 +79,7 @@ class Hopfield(Model):
     rho: Any = parameter(0.0, default=None)
     r: Any = parameter(0.0, 1.0, open_low=True, default=None)
     M: Any = parameter(1.0, integer=True, default=None)
+    etabar: str = "gaussian"
 
     starts: ClassVar[tuple[str, ...]] = ("retrieval", "spin_glass", "paramagnet")
     continuous: ClassVar[tuple[str, ...]] = ("spin_glass",)
@@ -94,10 +98,10 @@ class Hopfield(Model):
     reference: ClassVar[str] = "Amit, Gutfreund, Sompolinsky, Ann. Phys. 173 (1987) 30"
 
     def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {self.protocol!r}")
+        self.check_words(protocol=PROTOCOLS, etabar=LAWS)
         super().__post_init__()
         self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
+        mean_example(self.etabar, self.rho, self.r, self.M)
         self._check_shapes()
 
     @property
@@ -150,36 +154,29 @@ class Hopfield(Model):
         with np.errstate(invalid="ignore"):
             return np.where(np.asarray(self.alpha) > 0, self.alpha * value, 0.0)
 
-    def _variance(self, x: Array) -> Array:
-        return self._loaded(self._noise(x[1])[1]) + self.rho * x[0] ** 2
+    @property
+    def _examples(self) -> MeanExample:
+        return mean_example(self.etabar, self.rho, self.r, self.M)
 
-    def _field(self, x: Array) -> FieldAverages:
-        return field(x[0], np.sqrt(self._variance(x)), self.T)
+    def _averages(self, x: Array) -> ExampleAverages:
+        return self._examples.average(x[0], self._loaded(self._noise(x[1])[1]), self.T)
 
     def self_consistency(self, x: Array) -> tuple[Array, Array]:
-        """(n, C) -> ([m + rho n C']/(1 + rho), C') with m = E tanh, C' = E sech^2/T; chained through sd^2."""
+        """(n, C) -> (E v tanh/(1 + rho), E sech^2/T), chained through the variance of the noise."""
         n, C = x
         _, r, dr = self._noise(C)
-        f = field(n, np.sqrt(self._loaded(r) + self.rho * n**2), self.T)
-        with np.errstate(invalid="ignore"):
-            by_n, by_C = 2 * self.rho * n, self._loaded(dr)
-            C_n = f.C_mean + f.C_var * by_n
-            C_C = np.where(by_C == 0, 0.0, f.C_var * by_C)
-            m_n = f.C + 0.5 * f.C_mean * by_n
-            m_C = np.where(f.C_mean == 0, 0.0, 0.5 * f.C_mean * by_C)
-            share = 1 + self.rho
-            drag = np.where(n == 0, 0.0, self.rho * n * f.C)
-            image = np.stack([(f.tanh + drag) / share, f.C])
-            n_n = (m_n + self.rho * (f.C + n * C_n)) / share
-            n_C = (m_C + self.rho * n * C_C) / share
-        return image, np.stack([np.stack([n_n, n_C]), np.stack([C_n, C_C])])
+        a = self._examples.average(n, self._loaded(r), self.T)
+        share, by_C = 1 + self.rho, self._loaded(dr)
+        by_n = np.stack([a.vv_C / share, a.v_C_mean])
+        by_C = np.stack([0.5 * chain(a.v_C_mean, by_C) / share, chain(a.C_var, by_C)])
+        return np.stack([a.v_tanh / share, a.C]), np.stack([by_n, by_C], axis=1)
 
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """Mattis overlap m, example overlap n (with examples), overlap q, noise overlap r_noise."""
         q, r, _ = self._noise(x[1])
         found = {"m": x[0], "q": q, "r_noise": r}
         if self.protocol != "storing":
-            found = {"m": self._field(x).tanh, "n": x[0], "q": q, "r_noise": r}
+            found = {"m": self._averages(x).tanh, "n": x[0], "q": q, "r_noise": r}
         return found
 
     def _glass(self, C: Array) -> tuple[Array, Array, Array]:
@@ -208,20 +205,19 @@ class Hopfield(Model):
         replicon = 1 - alpha (E sech^4/T^2) sum k^2/D^2.
         """
         n, C = x
-        sd = np.sqrt(self._variance(x))
-        f = field(n, sd, self.T)
-        error = field_error(n, sd, self.T, f)
+        noise = self._loaded(self._noise(C)[1])
+        a = self._examples.average(n, noise, self.T)
         glass_f, glass_u, glass_s = self._glass(C)
         signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
         with np.errstate(divide="ignore", invalid="ignore"):
             gain = sum((number * k**2 / (1 - k * C) ** 2 for number, k in self._modes()), np.zeros(()))
-            unstable = self._loaded(gain * f.sech4)
+            unstable = self._loaded(gain * a.sech4)
         return Report(
-            signal + glass_f + diagonal - f.log2cosh,
+            signal + glass_f + diagonal - a.log2cosh,
             -signal + glass_u + diagonal,
-            f.entropy + glass_s,
+            a.entropy + glass_s,
             1 - unstable,
-            np.maximum(error.tanh, error.C),
+            self._examples.error(n, noise, self.T),
         )
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
@@ -229,11 +225,11 @@ class Hopfield(Model):
 
         alpha = sd^2/r, r the noise overlap at C = E sech^2/T; nan where D <= 0.
         """
-        f = field(m, np.sqrt(sd**2 + self.rho * m**2), self.T)
-        _, r, _ = self._noise(f.C)
+        a = self._examples.average(m, sd**2, self.T)
+        _, r, _ = self._noise(a.C)
         with np.errstate(divide="ignore", invalid="ignore"):
-            alpha = np.where(f.C < 1, sd**2 / r, np.nan)
-        return f.tanh + self.rho * m * f.C - (1 + self.rho) * m, alpha, np.stack([m, f.C])
+            alpha = np.where(a.C < 1, sd**2 / r, np.nan)
+        return a.v_tanh - (1 + self.rho) * m, alpha, np.stack([m, a.C])
 
     @classmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:

@@ -4,7 +4,7 @@ from math import factorial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..core.errors import require, require_integer
 
@@ -48,7 +48,7 @@ def load_to_gamma(load: ArrayLike, *, P: int) -> Any:
     return (alpha * (factorial(P) / 2))[()]
 
 
-def gamma_to_K(gamma: ArrayLike, *, N: int, P: int) -> int | NDArray[np.int64]:
+def gamma_to_K(gamma: ArrayLike, *, N: int, P: int) -> Any:
     r"""Number of patterns at load gamma.
 
     .. math:: K = \mathrm{round}\Bigl(\gamma\, \frac{2}{P!}\, N^{P-1}\Bigr)

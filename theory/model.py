@@ -119,6 +119,12 @@ class Model(ABC):
         if missing := [f.name for f in own if f.default is MISSING and f.name not in given]:
             raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
 
+    def check_words(self, **known: tuple[str, ...]) -> None:
+        """Raise ``ValueError`` where a parameter is none of the words it may be."""
+        for name, words in known.items():
+            if (value := getattr(self, name)) not in words:
+                raise ValueError(f"{name} must be one of {', '.join(words)}, got {value!r}")
+
     def parameters(self) -> dict[str, Array]:
         """The numeric parameters that are set, by name."""
         return {n: getattr(self, n) for n in self.numeric() if getattr(self, n) is not None}
