@@ -11,7 +11,7 @@ from ..core.backend import Array
 from ..core.errors import require_integer
 from .dataset import PROTOCOLS, resolve
 from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
-from .glass import glass_temperatures, hermite_weights
+from .glass import GlassTemperatures, glass_temperatures, hermite_weights
 from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
@@ -237,22 +237,25 @@ class DenseHebbian(Model):
         """
         finite = np.isfinite(report.free_energy)
         aligned, q = abs(x[0]) > MATTIS_ABOVE, overlap(x[1], np.asarray(self.T))
-        if self.diagonal == "included" and self.P % 2:
+        T_s = self.glass_temperatures().static
+        if np.isnan(T_s).any():
             return finite & (aligned | (report.replicon > 0))
-        T_s, lowest = self._freezing()
         warm = np.asarray(self.T) >= T_s * (1 - 1e-8)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            whole = self.gamma * sum(a for _, a in self._powers())
+            lowest = -T_s * np.log(2) - np.where(T_s > 0, whole / (2 * T_s), 0.0)
         return finite & np.where(aligned, warm | (report.free_energy <= lowest), warm & (q <= GLASS_ABOVE))
 
-    def _freezing(self) -> tuple[Array, Array]:
-        """T_s, and the free energy of the paramagnet there."""
+    def glass_temperatures(self) -> GlassTemperatures:
+        """T_d, below which the paramagnet is not ergodic, and T_s, below which it is no equilibrium; of one-step broken
+        symmetry, in units of T. nan in a random field (odd P, diagonal included).
+        """
         powers = self._powers()
         each = np.broadcast_arrays(*(a for _, a in powers))
         kinds, which = np.unique(np.stack([a.ravel() for a in each], axis=1), axis=0, return_inverse=True)
-        units = [glass_temperatures(tuple((k, w) for (k, _), w in zip(powers, kind, strict=True))) for kind in kinds]
-        static = np.array([unit.static for unit in units])[which.ravel()].reshape(each[0].shape)
-        T_s = static * np.sqrt(self.gamma)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return T_s, -T_s * np.log(2) - np.where(T_s > 0, self.gamma * sum(each) / (2 * T_s), 0.0)
+        found = [glass_temperatures(tuple((k, w) for (k, _), w in zip(powers, kind, strict=True))) for kind in kinds]
+        units = np.reshape(np.array(found).reshape(-1, 2)[which.ravel()], (*each[0].shape, 2))
+        return GlassTemperatures(*(units[..., i] * np.sqrt(self.gamma) for i in (0, 1)))
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, gamma, x) at signal m (n with examples) and noise sd = sqrt(xi'(q)): gamma = sd^2/(xi'/gamma)."""

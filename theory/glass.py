@@ -11,8 +11,8 @@ a curve in lambda. T_d is the largest T on it; at T_s the planted state is as li
 """
 
 from functools import lru_cache
-from math import comb, factorial, log, sqrt
-from typing import NamedTuple
+from math import comb, factorial, log, nan, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
@@ -25,11 +25,11 @@ _SMALL = 1e-6  # of lambda, where the curve begins
 
 
 class GlassTemperatures(NamedTuple):
-    """Of the paramagnet, in units of the square root of the load."""
+    """Of the paramagnet; of a unit load here, in the units of T as a model gives them."""
 
-    dynamic: float
+    dynamic: Any
     """T_d: below, metastable states trap the dynamics"""
-    static: float
+    static: Any
     """T_s: below, the paramagnet is no state of equilibrium"""
 
 
@@ -52,7 +52,9 @@ def hermite_weights(P: int, diagonal: str) -> dict[int, float]:
 
 @lru_cache(maxsize=4096)
 def glass_temperatures(powers: Powers) -> GlassTemperatures:
-    r"""T_d and T_s of the glass xi(q) = sum_k a_k q^k, k >= 2; both are sqrt(2 a_2) where that is the higher.
+    r"""T_d and T_s of the glass xi(q) = sum_k a_k q^k; both are sqrt(2 a_2) where that is the higher.
+
+    nan where k = 1 is among them: in a random field the paramagnet has q > 0, and this criterion does not hold.
 
     Source: T. R. Kirkpatrick, D. Thirumalai, Phys. Rev. B 36, 5388 (1987); E. Gardner, Nucl. Phys. B 257, 747 (1985).
 
@@ -60,6 +62,9 @@ def glass_temperatures(powers: Powers) -> GlassTemperatures:
     >>> round(found.dynamic, 9), round(found.static, 9)
     (0.681598041, 0.651385227)
     """
+
+    if any(k == 1 for k, _ in powers):
+        return GlassTemperatures(nan, nan)
 
     def curve(lam: float) -> tuple[float, float]:
         """T^2 and the gain of the planted state."""
