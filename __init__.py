@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .solvers.anderson import Anderson
     from .solvers.damped import Damped
     from .solvers.newton import Newton
+    from .sweeps.learning import learning_threshold
     from .sweeps.lines import at_line, spinodal, transition
     from .sweeps.phases import classify
     from .sweeps.solve import Solution, solve
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from .theory.curie_weiss import CurieWeiss
     from .theory.dense import DenseHebbian
     from .theory.hopfield import Hopfield
+    from .theory.learning import minimal_examples, minimal_quality, one_step_overlap, ultra_detection
     from .theory.load import gamma_to_K, load_to_gamma
+    from .theory.loss import loss
     from .theory.sk import SherringtonKirkpatrick
+    from .theory.zero_error import zero_error_load
 
 __version__ = "0.1.0"
 
@@ -67,8 +71,13 @@ _WHERE = {
     "gaussian_pattern_identity": "mc.identities",
     "hot_cold": "mc.equilibration",
     "jackknife": "mc.observables",
+    "learning_threshold": "sweeps.learning",
     "load_to_gamma": "theory.load",
     "log_binning": "mc.equilibration",
+    "loss": "theory.loss",
+    "minimal_examples": "theory.learning",
+    "minimal_quality": "theory.learning",
+    "one_step_overlap": "theory.learning",
     "p_of_q": "mc.observables",
     "pattern_moments": "mc.identities",
     "patterns": "mc.patterns",
@@ -85,6 +94,8 @@ _WHERE = {
     "to_arviz": "mc.convert",
     "to_pymbar": "mc.convert",
     "transition": "sweeps.lines",
+    "ultra_detection": "theory.learning",
+    "zero_error_load": "theory.zero_error",
 }
 _FOLDERS = ("core", "theory", "solvers", "mc", "sweeps", "figures")
 

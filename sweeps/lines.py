@@ -11,6 +11,7 @@ from ..solvers.root import Root, residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
 from .branch import fold, freezing
+from .grid import blank
 from .solve import Solution, describe, fixed_points, shaped
 
 _SOLVER = Newton()
@@ -194,11 +195,7 @@ class _Family:
         image, J = model.self_consistency(x)
         residual = residual_of(image, x)
         root = Root(x, J, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
-        found = describe(model, root)
-        for name, v in found.items():
-            if v.dtype.kind in "fb":
-                nothing = np.nan if v.dtype.kind == "f" else False
-                found[name] = np.where(lost.reshape(-1, *[1] * (v.ndim - 1)), nothing, v)
+        found = {k: np.where(lost, blank(v.dtype, v.shape), v) for k, v in describe(model, root).items()}
         found["label"] = np.where(lost, "none", model.label(found))
         named = self.at(np.where(lost, np.nan, value))
         return Solution(named.reshaped(self.shape), shaped(found, self.shape))

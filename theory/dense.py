@@ -251,11 +251,12 @@ class DenseHebbian(Model):
         symmetry, in units of T. nan in a random field (odd P, diagonal included).
         """
         powers = self._powers()
-        each = np.broadcast_arrays(*(a for _, a in powers))
-        kinds, which = np.unique(np.stack([a.ravel() for a in each], axis=1), axis=0, return_inverse=True)
+        each = np.stack(np.broadcast_arrays(*(a for _, a in powers)), axis=-1)
+        whole = each.sum(axis=-1)
+        kinds, which = np.unique((each / whole[..., None]).reshape(-1, len(powers)), axis=0, return_inverse=True)
         found = [glass_temperatures(tuple((k, w) for (k, _), w in zip(powers, kind, strict=True))) for kind in kinds]
-        units = np.reshape(np.array(found).reshape(-1, 2)[which.ravel()], (*each[0].shape, 2))
-        return GlassTemperatures(*(units[..., i] * np.sqrt(self.gamma) for i in (0, 1)))
+        units = np.reshape(np.array(found).reshape(-1, 2)[which.ravel()], (*whole.shape, 2))
+        return GlassTemperatures(*(units[..., i] * np.sqrt(self.gamma * whole) for i in (0, 1)))
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, gamma, x) at signal m (n with examples) and noise sd = sqrt(xi'(q)): gamma = sd^2/(xi'/gamma)."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
+from ..core.backend import Array
 from ..core.quadrature import field
 
 Powers = tuple[tuple[int, float], ...]
@@ -66,20 +67,26 @@ def glass_temperatures(powers: Powers) -> GlassTemperatures:
     if any(k == 1 for k, _ in powers):
         return GlassTemperatures(nan, nan)
 
-    def curve(lam: float) -> tuple[float, float]:
-        """T^2 and the gain of the planted state."""
-        f = field(lam, sqrt(lam), 1.0)
-        q = float(f.tanh)
-        xi, slope = (sum(a * k**d * q ** (k - d) for k, a in powers) for d in (0, 1))
-        return slope / lam, float(f.log2cosh) - log(2) - lam / 2 - lam / 2 * (q - xi / slope)
+    k, a = np.array([k for k, _ in powers]), np.array([a for _, a in powers])
 
-    onset = 2 * dict(powers).get(2, 0.0)
-    end = 60.0 + 10 * max(k for k, _ in powers)
+    def curve(lam: Any) -> tuple[Any, Any]:
+        """T^2 and the gain of the planted state."""
+        q, gain = _planted(lam)
+        xi, slope = (a * q[..., None] ** k).sum(-1), (a * k * q[..., None] ** (k - 1)).sum(-1)
+        return slope / lam, gain - lam / 2 * (q - xi / slope)
+
+    onset, end = 2 * float(a[k == 2].sum()), 60.0 + 10 * int(k.max())
     grid = np.geomspace(_SMALL, end, 200)
-    best = int(np.argmax([curve(lam)[0] for lam in grid]))
+    best = int(np.argmax(curve(grid)[0]))
     if best == 0:
         return GlassTemperatures(sqrt(onset), sqrt(onset))
     near = grid[best - 1], grid[min(best + 1, grid.size - 1)]
-    top = minimize_scalar(lambda lam: -curve(lam)[0], bounds=near, method="bounded", options={"xatol": 1e-10})
+    top = minimize_scalar(lambda lam: -curve(lam)[0], bounds=near, method="bounded", options={"xatol": 1e-9})
     balanced = brentq(lambda lam: curve(lam)[1], top.x, end, xtol=1e-13, rtol=1e-14)
-    return GlassTemperatures(sqrt(max(-top.fun, onset)), sqrt(max(curve(balanced)[0], onset)))
+    return GlassTemperatures(sqrt(max(-top.fun, onset)), sqrt(max(float(curve(balanced)[0]), onset)))
+
+
+def _planted(lam: Any) -> tuple[Array, Array]:
+    """q, and E ln cosh(lambda + sqrt(lambda) z) - lambda/2."""
+    f = field(lam, np.sqrt(lam), 1.0)
+    return f.tanh, f.log2cosh - log(2) - lam / 2
