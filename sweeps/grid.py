@@ -195,6 +195,11 @@ def blank(dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
 
 
+def erased(values: Mapping[str, NDArray[Any]], lost: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Quantities by name, (points, ...) each, with nothing known at the points that are lost."""
+    return {k: np.where(lost.reshape(-1, *[1] * (v.ndim - 1)), blank(v.dtype, v.shape), v) for k, v in values.items()}
+
+
 def _attrs(plan: Plan, name: str) -> dict[str, str]:
     symbol = plan.Model.symbols.get(name)
     attrs = {"long_name": LONG_NAMES.get(name) or (f"${symbol}$" if symbol else name)}

@@ -11,7 +11,7 @@ from ..core.errors import require, require_integer
 from ..solvers.bracket import Index
 from ..solvers.newton import Newton
 from ..theory.model import Model
-from .grid import blank
+from .grid import erased
 from .solve import Solution, describe, fixed_points, shaped
 
 _SOLVER = Newton()
@@ -120,8 +120,7 @@ def _solution(at: Callable[[Array, Index], Model], of: str, M: Array, shape: tup
     """The solution at M examples; nan where M is."""
     lost = np.isnan(M)
     model = at(np.where(lost, 1.0, M), np.arange(M.size))
-    found = describe(model, fixed_points(model, of, _SOLVER))
-    found = {k: np.where(lost, blank(v.dtype, v.shape), v) for k, v in found.items()}
+    found = erased(describe(model, fixed_points(model, of, _SOLVER)), lost)
     found["label"] = np.where(lost, "none", of)
     for name in ("M", "rho"):
         model = model.moved(name, np.where(lost, np.nan, model.parameters()[name]))

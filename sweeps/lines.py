@@ -11,7 +11,7 @@ from ..solvers.root import Root, residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
 from .branch import fold, freezing
-from .grid import blank
+from .grid import erased
 from .solve import Solution, describe, fixed_points, shaped
 
 _SOLVER = Newton()
@@ -195,7 +195,7 @@ class _Family:
         image, J = model.self_consistency(x)
         residual = residual_of(image, x)
         root = Root(x, J, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
-        found = {k: np.where(lost, blank(v.dtype, v.shape), v) for k, v in describe(model, root).items()}
+        found = erased(describe(model, root), lost)
         found["label"] = np.where(lost, "none", model.label(found))
         named = self.at(np.where(lost, np.nan, value))
         return Solution(named.reshaped(self.shape), shaped(found, self.shape))
