@@ -1,8 +1,9 @@
 """``njit`` with a disk cache that cannot go stale and cannot stop an import.
 
 Numba stamps a cached function with its own file only: an edited callee in another file, or a changed
-global, would silently return old numbers. Here the cache folder is named by a hash of all our sources,
-so any edit opens a fresh folder. Where no folder can be written the function is compiled without a cache.
+global, would silently return old numbers. Here the cache folder is named by a hash of all sources that hold
+compiled code or are called by it, so any edit of them opens a fresh folder. Where no folder can be written the
+function is compiled without a cache.
 """
 
 import hashlib
@@ -18,13 +19,15 @@ from typing import Any, TypeVar
 import numba
 
 PACKAGES = ("core", "theory", "solvers", "mc", "sweeps", "figures")
+COMPILED = ("core", "mc", "theory/kernels")
+"""Where numba may be imported; these import no other package but core."""
 _ROOT = Path(__file__).resolve().parent.parent
 _KEEP_SECONDS = 30 * 24 * 3600
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def sources_hash(root: Path = _ROOT, packages: tuple[str, ...] = PACKAGES) -> str:
+def sources_hash(root: Path = _ROOT, packages: tuple[str, ...] = COMPILED) -> str:
     """Twelve hex digits over the ``*.py`` of the listed packages (never of the whole root: it holds .venv)."""
     digest = hashlib.sha256()
     for package in packages:

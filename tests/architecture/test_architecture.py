@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import mattis
-from mattis.core.jit import PACKAGES
+from mattis.core.jit import COMPILED, PACKAGES
 
 ROOT = Path(mattis.__file__).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -38,7 +38,7 @@ MAY_IMPORT = {
 
 ONLY_IN = {
     "matplotlib": ("figures/",),
-    "numba": ("core/", "mc/", "theory/kernels/"),
+    "numba": tuple(f"{name}/" for name in COMPILED),
     "cupy": ("core/backend.py", "mc/gpu", "theory/kernels/gpu"),
     "zarr": ("sweeps/store.py",),
 }

@@ -37,7 +37,7 @@ FACTOR = 10.0
 def g(x):
     return x + 1.0
 """
-RUN = "from mattis.theory.caller import f, twice; print(f(1.0), twice(3.0))"
+RUN = "from mattis.mc.caller import f, twice; print(f(1.0), twice(3.0))"
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def package(tmp_path):
         (root / name / "__init__.py").touch()
     (root / "__init__.py").touch()
     shutil.copy(ROOT / "core" / "jit.py", root / "core")
-    (root / "theory" / "caller.py").write_text(CALLER)
-    (root / "theory" / "callee.py").write_text(CALLEE)
+    (root / "mc" / "caller.py").write_text(CALLER)
+    (root / "mc" / "callee.py").write_text(CALLEE)
     return root
 
 
@@ -85,7 +85,7 @@ def test_an_edit_is_seen_at_once_and_a_second_process_hits(package):
     assert run(package) == "20.0 6.0"
     assert compiled(cache) == first
 
-    callee = package / "theory" / "callee.py"
+    callee = package / "mc" / "callee.py"
     callee.write_text(CALLEE.replace("x + 1.0", "x + 100.0"))
     assert run(package) == "1010.0 6.0"
     callee.write_text(CALLEE.replace("FACTOR = 10.0", "FACTOR = 7.0"))
@@ -233,19 +233,20 @@ def test_old_folders_go(tmp_path, monkeypatch):
 
 
 def test_hash_reads_the_listed_packages_only(package, monkeypatch):
-    """The virtual environment, tests and docs in the same root are never read; any edit in a package changes it."""
+    """The virtual environment, tests and docs in the same root are never read; an edit beside compiled code changes it."""
     before = jit.sources_hash(package)
     assert len(before) == 12
     for folder in (".venv/lib", "tests", "docs", "build/core"):
         (package / folder).mkdir(parents=True)
         (package / folder / "noise.py").write_text("x = 1")
-    (package / "theory" / "notes.txt").write_text("not code")
+    (package / "mc" / "notes.txt").write_text("not code")
     assert jit.sources_hash(package) == before
     for name in jit.PACKAGES:
         (package / name / "__init__.py").write_text("# edited")
-        assert jit.sources_hash(package) != before
+        assert (jit.sources_hash(package) != before) == (name in jit.COMPILED)
+        assert jit.sources_hash(package, jit.PACKAGES) != jit.sources_hash(package)
         (package / name / "__init__.py").write_text("")
-    (package / "theory" / "caller.py").rename(package / "theory" / "renamed.py")
+    (package / "mc" / "caller.py").rename(package / "mc" / "renamed.py")
     assert jit.sources_hash(package) != before
 
     opened = []
@@ -253,4 +254,4 @@ def test_hash_reads_the_listed_packages_only(package, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self) or real(self))
     jit.sources_hash()
     assert opened
-    assert {p.relative_to(ROOT).parts[0] for p in opened} <= set(jit.PACKAGES)
+    assert {p.relative_to(ROOT).parts[0] for p in opened} <= {name.split("/")[0] for name in jit.COMPILED}
