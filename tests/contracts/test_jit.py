@@ -233,7 +233,7 @@ def test_old_folders_go(tmp_path, monkeypatch):
 
 
 def test_hash_reads_the_listed_packages_only(package, monkeypatch):
-    """The virtual environment, tests and docs in the same root are never read; an edit beside compiled code changes it."""
+    """Virtual environment, tests and docs in the same root are never read; an edit beside compiled code changes it."""
     before = jit.sources_hash(package)
     assert len(before) == 12
     for folder in (".venv/lib", "tests", "docs", "build/core"):
