@@ -30,16 +30,6 @@ def elementary(p: list[Integers | int], P: int) -> list[Integers]:
     return e
 
 
-def powers_of(xi: NDArray[np.integer], sums: Integers, P: int) -> list[Integers | int]:
-    """The power sums p_0 to p_P of a sample: odd ones from ``sums`` (..., odd power, mu), even ones from xi alone.
-
-    Where xi is -1, 0 or 1 all odd powers are the first, so ``sums`` holds that one alone.
-    """
-    w = xi.astype(np.int64)
-    odd = sums.shape[-2]
-    return [0] + [sums[..., min(k // 2, odd - 1), :] if k % 2 else np.sum(w**k, axis=-1) for k in range(1, P + 1)]
-
-
 def excluded_vectors(p: list[Integers | int], P: int) -> list[Integers]:
     r"""V_1 to V_P of :math:`F = e_P`: :math:`V_j = (-1)^{j-1} (P-1)!\, e_{P-j}`, since
 

@@ -187,7 +187,22 @@ class IntegerOverlaps:
         return forms.included_vectors(sums, self.P)
 
     def _powers(self, sums: NDArray[np.int64], sample: int) -> list[NDArray[np.int64] | int]:
-        return forms.powers_of(self.xi[sample], sums if self.odd_powers > 1 else sums[..., None, :], self.P)
+        """The power sums p_0 to p_P of a sample: odd ones from ``sums``, even ones from xi alone."""
+        odd = sums if self.odd_powers > 1 else sums[..., None, :]
+        even = [0, *self._even_powers[sample]]
+        return [odd[..., min(k // 2, self.odd_powers - 1), :] if k % 2 else even[k // 2] for k in range(self.P + 1)]
+
+    @cached_property
+    def _even_powers(self) -> NDArray[np.int64]:
+        """p_2, p_4, ... of every pattern, shape (sample, P // 2, mu): no flip changes them."""
+        if self.signs:
+            return np.broadcast_to(np.int64(self.N), (self.samples, self.P // 2, self.K))
+        found = np.empty((self.samples, self.P // 2, self.K), np.int64)
+        for sample, first in np.ndindex(self.samples, -(-self.K // _ROWS)):
+            rows = slice(first * _ROWS, (first + 1) * _ROWS)
+            w = self.xi[sample, rows].astype(np.int64)
+            found[sample, :, rows] = [np.sum(w**k, axis=-1) for k in range(2, self.P + 1, 2)]
+        return found
 
     def flip_cost(self, sums: NDArray[np.int64], sigma: int, i: int, sample: int = 0) -> int:
         """D of a flip of site i, whose spin is sigma, in a state with these ``sums``."""

@@ -144,9 +144,9 @@ def p_of_q(ds: xr.Dataset, *, bins: int | None = None) -> xr.Dataset:
 
     Returns
     -------
-    Dataset with ``P`` and, of an energy even in the spins, ``symmetric`` (T, q) and their errors ``error`` and ``symmetric_error``: over the samples
-    (``error_from`` "disorder"), or over the pairs of a single one ("chains"), nan where there is but one. The
-    attribute ``width`` is that of a bin.
+    Dataset with ``P`` and, of an energy even in the spins, ``symmetric`` (T, q), and their errors ``error`` and
+    ``symmetric_error``: over the samples (``error_from`` "disorder"), or over the pairs of a single one ("chains"), nan
+    where there is but one. The attribute ``width`` is that of a bin.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """Random patterns and noisy examples of them, addressed: more of either never changes the first ones."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -100,12 +101,14 @@ def examples(xi: xr.DataArray | NDArray[Any], *, r: float, M: int, seed: int) ->
     require_memory(float(pattern.size) * M, what, "fewer examples, patterns or samples")
     eta = np.empty((samples, K, M, N), np.int8)
     many = max(1, _WORDS_AT_ONCE // N)
-    for sample, mu in np.ndindex(samples, K):
-        for first in range(0, M, many):
-            a = np.arange(first, min(first + many, M))
-            u = words(seed, STREAMS["examples"], N, row=mu, lane=a, sample=sample)
+    rows = max(1, many // M)
+    for sample, mu in product(range(samples), range(0, K, rows)):
+        xi_mu = pattern[sample, mu : mu + rows, None]
+        for a in range(0, M, many):
+            which = np.arange(mu, mu + xi_mu.shape[0])[:, None], np.arange(a, min(a + many, M))
+            u = words(seed, STREAMS["examples"], N, row=which[0], lane=which[1], sample=sample)
             wrong = (u >> np.uint32(8)) < _in_24_bits((1 - r) / 2)
-            eta[sample, mu, a] = np.where(wrong, -pattern[sample, mu], pattern[sample, mu])
+            eta[sample, mu : mu + rows, a : a + many] = np.where(wrong, -xi_mu, xi_mu)
     return xr.DataArray(eta, dims=("sample", "mu", "example", "site"), name="eta")
 
 
