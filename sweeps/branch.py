@@ -2,8 +2,9 @@ r"""The retrieval branch in closed form, and its fold.
 
 The branch is not followed: choose the signal m; the noise width sd is the one root of the model's residual,
 E tanh((m + sd z)/T) = m for the Hopfield network; q and the load follow in closed form. load(m) is smooth and
-single-valued, and its maximum, where the stability vanishes, is the spinodal. Without alignment, m = 0, the noise width
-is the parameter, and a glass that appears by a jump does so at the minimum of the load.
+single-valued, and its first maximum below the m of load 0, where the stability vanishes, is the spinodal. Without
+alignment, m = 0, the noise width is the parameter, and a glass that appears by a jump does so at the minimum of the
+load.
 """
 
 import numpy as np
@@ -21,7 +22,10 @@ _WIDTHS = np.geomspace(1e-3, 1e4, 141)
 
 
 def fold(model: Model) -> tuple[Array, Array]:
-    """(load, x) at the largest load of the retrieval branch, for a flat model at load 0; nan where none."""
+    """(load, x) where the retrieval branch, followed down from load 0, loses its stability, for a flat model at load 0.
+
+    nan where there is no such branch.
+    """
     top = fixed_points(model, model.starts[0], Newton()).x[0]
     points = np.flatnonzero(top > _ALIGNED)
     load, x = np.full(top.shape, np.nan), np.full((len(model.variables), top.size), np.nan)
@@ -29,13 +33,13 @@ def fold(model: Model) -> tuple[Array, Array]:
         return load, x
     u = _FRACTIONS[:, None]
     every = np.broadcast_to(points, (u.size, points.size)).ravel()
-    loads = _on_branch(model.at(every), (top[points] * (1 - u)).ravel())[0].reshape(u.size, -1)
-    best = np.clip(np.nanargmax(np.where(np.isnan(loads), -1.0, loads), axis=0), 1, u.size - 2)
+    rigid = _on_branch(model.at(every), (top[points] * (1 - u)).ravel())[1].reshape(u.size, -1)
+    last = np.argmax(rigid[1:] < 0, axis=0)  # of the branch that begins at load 0; at smaller m there may be others
 
     def rigidity(fraction: Array, i: Index) -> Array:
         return _on_branch(model.at(i), top[i] * (1 - fraction))[1]
 
-    fraction = root(rigidity, _FRACTIONS[best - 1], _FRACTIONS[best + 1], points)
+    fraction = root(rigidity, _FRACTIONS[last], _FRACTIONS[last + 1], points)
     points, fraction = points[np.isfinite(fraction)], fraction[np.isfinite(fraction)]
     load[points], _, x[:, points] = _on_branch(model.at(points), top[points] * (1 - fraction))
     return load, x

@@ -123,11 +123,11 @@ class DenseHebbian(Model):
         return ("m" if self.protocol == "storing" else "n", "C")
 
     def start(self, name: str) -> Array:
-        """Aligned with the pattern; frozen without alignment (without load there is no glass); neither."""
+        """As aligned as can be (n^2 <= 1/(1 + rho)); frozen without alignment, if there is load; neither."""
         if name not in self.starts:
             raise self._no_start(name)
         if name == "retrieval":
-            return self._stack(1 / (1 + self.rho), 0.0)
+            return self._stack(1 / np.sqrt(1 + self.rho), 0.0)
         with np.errstate(divide="ignore"):
             free = 1 / np.asarray(self.T)
         return self._stack(0.0, np.where(np.asarray(self.gamma) > 0, 0.0, free) if name == "spin_glass" else free)

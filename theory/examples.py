@@ -51,7 +51,7 @@ class MeanExample:
         """The averages at signal mu and variance of the noise."""
         if self.r is None or self.M is None:
             return self._gaussian(mu, noise, T)
-        w, v = self._binomial(self.r, self.M)
+        w, v = self._binomial(self.r, self.M, np.broadcast(mu, noise, T).ndim)
         f = field(mu * v, np.sqrt(noise), T)
         with np.errstate(invalid="ignore"):
             terms = [*f, v * f.tanh, v * f.C, v * v * f.C, v * f.C_mean]
@@ -66,9 +66,9 @@ class MeanExample:
         vv_C = v_C + chain(rho, f.C + chain(mu, v_C_mean))
         return ExampleAverages(*f, v_tanh=f.tanh + chain(width, f.C), v_C=v_C, vv_C=vv_C, v_C_mean=v_C_mean)
 
-    def _binomial(self, r: Array, M: Array) -> tuple[Array, Array]:
+    def _binomial(self, r: Array, M: Array, ndim: int) -> tuple[Array, Array]:
         """Weights and values of v, a first axis over k: all of 0..M that matter."""
-        shape = np.broadcast_shapes(np.shape(r), np.shape(M))
+        shape = np.broadcast_shapes(np.shape(r), np.shape(M), (1,) * ndim)
         p, M = np.broadcast_to((1 + r) / 2, shape), np.broadcast_to(M, shape)
         middle, half = M * p, np.ceil(_REACH * np.sqrt(M * p * (1 - p))) + 1
         first = np.maximum(np.floor(middle - half), 0.0)
@@ -86,7 +86,7 @@ class MeanExample:
         if self.r is None or self.M is None:
             sd = np.sqrt(noise + self.rho * mu**2)
             return _largest(field_error(mu, sd, T, field(mu, sd, T)))
-        w, v = self._binomial(self.r, self.M)
+        w, v = self._binomial(self.r, self.M, np.broadcast(mu, noise, T).ndim)
         sd = np.sqrt(noise)
         each = _largest(field_error(mu * v, sd, T, field(mu * v, sd, T)))
         return np.where(w > 0, w * each, 0.0).sum(axis=0)
