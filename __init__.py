@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .core.errors import BackendUnavailable, ConvergenceError, StoreError
     from .mc.convert import to_arviz, to_pymbar
     from .mc.coupling import CouplingEnergy
+    from .mc.effective_field import effective_field
     from .mc.energy import OverlapEnergy
     from .mc.equilibration import (
         energy_histograms,
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     )
     from .mc.exact import enumerate_states
     from .mc.identities import gaussian_pattern_identity, pattern_moments, sk_identity
+    from .mc.images import load_images
+    from .mc.mean_field import mean_field
     from .mc.observables import binder, blocking, jackknife, p_of_q, replica_overlap, susceptibility
     from .mc.patterns import examples, patterns
     from .mc.run import simulate
     from .mc.samplers import Annealing, HeatBath, Metropolis, ParallelTempering, ZeroTemperature
     from .mc.stats import summary
+    from .mc.structured import archetypes, binarise, image_examples
     from .solvers.anderson import Anderson
     from .solvers.damped import Damped
     from .solvers.newton import Newton
@@ -60,21 +64,27 @@ _WHERE = {
     "Solution": "sweeps.solve",
     "StoreError": "core.errors",
     "ZeroTemperature": "mc.samplers",
+    "archetypes": "mc.structured",
     "at_line": "sweeps.lines",
+    "binarise": "mc.structured",
     "binder": "mc.observables",
     "blocking": "mc.observables",
     "classify": "sweeps.phases",
+    "effective_field": "mc.effective_field",
     "energy_histograms": "mc.equilibration",
     "enumerate_states": "mc.exact",
     "examples": "mc.patterns",
     "gamma_to_K": "theory.load",
     "gaussian_pattern_identity": "mc.identities",
     "hot_cold": "mc.equilibration",
+    "image_examples": "mc.structured",
     "jackknife": "mc.observables",
     "learning_threshold": "sweeps.learning",
+    "load_images": "mc.images",
     "load_to_gamma": "theory.load",
     "log_binning": "mc.equilibration",
     "loss": "theory.loss",
+    "mean_field": "mc.mean_field",
     "minimal_examples": "theory.learning",
     "minimal_quality": "theory.learning",
     "one_step_overlap": "theory.learning",

@@ -2,7 +2,7 @@
 
     python benchmarks/dense_sweep.py
 
-150 x 150 points, three starts, P = 4, rho = 0, 0.05, 0.1, 0.2, both closures; Hopfield on one such grid. Median of five.
+150 x 150 points, three starts, P = 4, rho = 0, 0.05, 0.1, 0.2, both closures; one such grid of Hopfield. Median of 5.
 """
 
 import time
