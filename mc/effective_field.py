@@ -1,7 +1,7 @@
 """The field that acts on every site at given one-site averages: of the energy itself, and of Plefka's expansion."""
 
 from collections.abc import Iterator
-from math import comb, factorial
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import require
+from ..core.hermite import hermite_weights
 from .energy import OverlapEnergy
 
 MODES = ("exact", "plefka1", "plefka2")
@@ -193,9 +194,6 @@ def onsager(energy: OverlapEnergy, q: Array, T: Array, gamma: float) -> Array:
     if P == 2:
         D = T - np.sqrt(gamma * energy.N / energy.K) * (1 - q)
         return np.where(D > 0, gamma * (1 - q) / np.where(D > 0, D, 1.0), np.nan)
-    curvature = np.zeros_like(q)
-    for k in [P] if energy.excluded else range(P, 1, -2):
-        half = (P - k) // 2
-        c = comb(P, k) * factorial(P - k) // (2**half * factorial(half))
-        curvature += gamma / 2 * c**2 * k * (k - 1) * factorial(k) / factorial(P) * q ** (k - 2)
-    return (1 - q) * curvature / T
+    weights = hermite_weights(P, energy.diagonal)
+    curvature = sum(w * k * (k - 1) * q ** (k - 2) for k, w in weights.items() if k > 1)
+    return gamma / 2 * (1 - q) * curvature / T

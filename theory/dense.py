@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.errors import require_integer
+from ..core.hermite import hermite_weights
 from .dataset import PROTOCOLS, resolve
 from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
-from .glass import GlassTemperatures, glass_temperatures, hermite_weights
+from .glass import GlassTemperatures, glass_temperatures
 from .model import Model, Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 

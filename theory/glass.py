@@ -11,7 +11,7 @@ a curve in lambda. T_d is the largest T on it; at T_s the planted state is as li
 """
 
 from functools import lru_cache
-from math import comb, factorial, log, nan, sqrt
+from math import log, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,23 +32,6 @@ class GlassTemperatures(NamedTuple):
     """T_d: below, metastable states trap the dynamics"""
     static: Any
     """T_s: below, the paramagnet is no state of equilibrium"""
-
-
-def hermite_weights(P: int, diagonal: str) -> dict[int, float]:
-    r"""The weights c_k^2 k!/P! of q^k in the covariance of (M/sqrt N)^P, all of them or that of k = P alone.
-
-    With repeated sites x^P = sum_k c_k He_k(x), c_k = binom(P, k) (P - k - 1)!!; k = 0 is a constant energy.
-
-    >>> hermite_weights(4, "included")
-    {4: 1.0, 2: 3.0}
-    """
-    last = 0 if diagonal == "included" else P - 1
-    found = {}
-    for k in range(P, last, -2):
-        pairs = (P - k) // 2
-        c = comb(P, k) * factorial(P - k) // (2**pairs * factorial(pairs))
-        found[k] = c * c * factorial(k) / factorial(P)
-    return found
 
 
 @lru_cache(maxsize=4096)
