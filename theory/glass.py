@@ -56,7 +56,8 @@ def glass_temperatures(powers: Powers) -> GlassTemperatures:
         """T^2 and the gain of the planted state."""
         q, gain = _planted(lam)
         xi, slope = (a * q[..., None] ** k).sum(-1), (a * k * q[..., None] ** (k - 1)).sum(-1)
-        return slope / lam, gain - lam / 2 * (q - xi / slope)
+        with np.errstate(invalid="ignore"):  # q^k may vanish at the small end of the curve
+            return slope / lam, gain - lam / 2 * (q - xi / slope)
 
     onset, end = 2 * float(a[k == 2].sum()), 60.0 + 10 * int(k.max())
     grid = np.geomspace(_SMALL, end, 200)
