@@ -2,9 +2,9 @@ r"""The retrieval branch in closed form, and its fold.
 
 The branch is not followed: choose the signal m; the noise width sd is the one root of the model's residual,
 E tanh((m + sd z)/T) = m for the Hopfield network; q and the load follow in closed form. load(m) is smooth and
-single-valued, and its first maximum below the m of load 0, where the stability vanishes, is the spinodal. Without
-alignment, m = 0, the noise width is the parameter, and a glass that appears by a jump does so at the minimum of the
-load.
+single-valued, and where its stability vanishes first, below the m of load 0, is the spinodal: the maximum of the load,
+or, with examples at some T, a little before it, where a pair of complex eigenvalues crosses. Without alignment, m = 0,
+the noise width is the parameter, and a glass that appears by a jump does so at the minimum of the load.
 """
 
 import numpy as np

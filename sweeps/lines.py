@@ -21,9 +21,11 @@ _TOL = 1e-10
 def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval", **const: Any) -> Solution:
     r"""Where a solution ceases to exist: the fold of the retrieval branch, or a continuous onset.
 
-    A fold is the maximum of the load along the branch, found where the least eigenvalue of 1 - map' vanishes on
-    it. A solution that leaves the paramagnet continuously (``Model.continuous``) begins where the paramagnet
-    turns unstable; T_g of the Hopfield network is ``spinodal(Hopfield, along="T", of="spin_glass", alpha=...)``.
+    A fold is the maximum of the load along the branch, found where the least eigenvalue of 1 - map' vanishes on it.
+    (With examples at some T > 0 a pair of complex eigenvalues crosses a few percent of the load before; that point
+    is returned. Where the two differ by more, the states between are ones of negative entropy or replicon.) A
+    solution that leaves the paramagnet continuously (``Model.continuous``) begins where the paramagnet turns unstable;
+    T_g of the Hopfield network is ``spinodal(Hopfield, along="T", of="spin_glass", alpha=...)``.
     The spin glass of the dense network appears at a fold of its own, at the least load of the branch without
     alignment; at T = 0 it exists under every load, and there is no boundary.
 

@@ -106,7 +106,7 @@ class DenseHebbian(Model):
     reference: ClassVar[str] = "Gardner, J. Phys. A 20 (1987) 3453; arXiv:2212.00606, arXiv:2211.14067"
 
     def __post_init__(self) -> None:
-        require_integer(self.P, "P", 3, 2**10, "an integer >= 3 (P = 2 is Hopfield)")
+        require_integer(self.P, "P", 3, 170, ">= 3 (P = 2 is Hopfield) and <= 170")
         self.check_words(protocol=PROTOCOLS, closure=CLOSURES, diagonal=DIAGONALS, etabar=LAWS)
         super().__post_init__()
         self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
@@ -131,7 +131,10 @@ class DenseHebbian(Model):
             return self._stack(1 / np.sqrt(1 + self.rho), 0.0)
         with np.errstate(divide="ignore"):
             free = 1 / np.asarray(self.T)
-        return self._stack(0.0, np.where(np.asarray(self.gamma) > 0, 0.0, free) if name == "spin_glass" else free)
+        loaded = np.asarray(self.gamma) > 0
+        if name == "paramagnet":  # in a random field nothing is free at T = 0
+            loaded = loaded & np.isinf(free) & (self.diagonal == "included" and self.P % 2 == 1)
+        return self._stack(0.0, np.where(loaded, 0.0, free))
 
     def box(self) -> tuple[Array, Array]:
         """|n| <= 1 and 0 <= C <= 1/T."""

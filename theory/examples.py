@@ -5,6 +5,7 @@ noise: one average of width^2 = noise + rho mu^2, with moments of v by Stein's l
 v = (2k/M - 1)/r with k ~ B(M, (1 + r)/2), it is a sum over k.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from ..core.quadrature import FieldAverages, field, field_error
 LAWS = ("gaussian", "binomial")
 """Words for ``MeanExample``: Gaussian as in the papers, or exact for finite M."""
 _REACH = 9.5  # standard deviations of k that are summed
+_AT_ONCE = 2**18  # terms of the sum at a time
 
 
 class ExampleAverages(NamedTuple):
@@ -51,11 +53,12 @@ class MeanExample:
         """The averages at signal mu and variance of the noise."""
         if self.r is None or self.M is None:
             return self._gaussian(mu, noise, T)
-        w, v = self._binomial(self.r, self.M, np.broadcast(mu, noise, T).ndim)
-        f = field(mu * v, np.sqrt(noise), T)
-        with np.errstate(invalid="ignore"):
-            terms = [*f, v * f.tanh, v * f.C, v * v * f.C, v * f.C_mean]
-            return ExampleAverages(*(np.where(w > 0, w * term, 0.0).sum(axis=0) for term in terms))
+
+        def terms(v: Array) -> list[Array]:
+            f = field(mu * v, np.sqrt(noise), T)
+            return [*f, v * f.tanh, v * f.C, v * v * f.C, v * f.C_mean]
+
+        return ExampleAverages(*self._over_k(terms, np.broadcast(mu, noise, T).shape))
 
     def _gaussian(self, mu: Array, noise: Array, T: Array) -> ExampleAverages:
         rho = self.rho
@@ -66,30 +69,39 @@ class MeanExample:
         vv_C = v_C + chain(rho, f.C + chain(mu, v_C_mean))
         return ExampleAverages(*f, v_tanh=f.tanh + chain(width, f.C), v_C=v_C, vv_C=vv_C, v_C_mean=v_C_mean)
 
-    def _binomial(self, r: Array, M: Array, ndim: int) -> tuple[Array, Array]:
-        """Weights and values of v, a first axis over k: all of 0..M that matter."""
-        shape = np.broadcast_shapes(np.shape(r), np.shape(M), (1,) * ndim)
+    def _over_k(self, terms: Callable[[Array], list[Array]], points: tuple[int, ...]) -> list[Array]:
+        """Averages of terms(v) over all k that matter, so many at a time that memory stays bounded."""
+        r, M = np.asarray(self.r), np.asarray(self.M)
+        shape = np.broadcast_shapes(r.shape, M.shape, points)
         p, M = np.broadcast_to((1 + r) / 2, shape), np.broadcast_to(M, shape)
         middle, half = M * p, np.ceil(_REACH * np.sqrt(M * p * (1 - p))) + 1
         first = np.maximum(np.floor(middle - half), 0.0)
         count = int((np.minimum(middle + half, M) - first).max(initial=0.0)) + 1
-        k = first + np.arange(count).reshape(-1, *[1] * len(shape))
-        inside = np.minimum(k, M)
-        log = (
-            gammaln(M + 1) - gammaln(inside + 1) - gammaln(M - inside + 1) + xlogy(inside, p) + xlog1py(M - inside, -p)
-        )
-        w = np.where(k <= M, np.exp(log), 0.0)
-        return w / w.sum(axis=0), (2 * k / M - 1) / r
+        many, whole, sums = max(1, _AT_ONCE // max(M.size, 1)), np.zeros(shape), None
+        for begin in range(0, count, many):
+            k = first + np.arange(begin, min(begin + many, count)).reshape(-1, *[1] * len(shape))
+            inside = np.minimum(k, M)
+            log = gammaln(M + 1) - gammaln(inside + 1) - gammaln(M - inside + 1)
+            w = np.where(k <= M, np.exp(log + xlogy(inside, p) + xlog1py(M - inside, -p)), 0.0)
+            with np.errstate(invalid="ignore"):
+                part = [np.where(w > 0, w * term, 0.0).sum(axis=0) for term in terms((2 * k / M - 1) / r)]
+            whole, sums = (
+                whole + w.sum(axis=0),
+                part if sums is None else [x + y for x, y in zip(sums, part, strict=True)],
+            )
+        return [x / whole for x in sums or []]
 
     def error(self, mu: Array, noise: Array, T: Array) -> Array:
         """The larger of the estimated errors of E tanh and C."""
         if self.r is None or self.M is None:
             sd = np.sqrt(noise + self.rho * mu**2)
             return _largest(field_error(mu, sd, T, field(mu, sd, T)))
-        w, v = self._binomial(self.r, self.M, np.broadcast(mu, noise, T).ndim)
         sd = np.sqrt(noise)
-        each = _largest(field_error(mu * v, sd, T, field(mu * v, sd, T)))
-        return np.where(w > 0, w * each, 0.0).sum(axis=0)
+
+        def terms(v: Array) -> list[Array]:
+            return [_largest(field_error(mu * v, sd, T, field(mu * v, sd, T)))]
+
+        return self._over_k(terms, np.broadcast(mu, noise, T).shape)[0]
 
 
 def mean_example(etabar: str, rho: Array, r: Array | None, M: Array | None) -> MeanExample:

@@ -119,7 +119,7 @@ class Hopfield(Model):
         if name not in self.starts:
             raise self._no_start(name)
         if name == "retrieval":
-            return self._stack(1 / (1 + self.rho), 0.0)
+            return self._stack(1 / np.sqrt(1 + self.rho), 0.0)
         with np.errstate(divide="ignore"):
             free = 1 / np.asarray(self.T)
         return self._stack(0.0, np.where(np.asarray(self.alpha) > 0, 0.0, free) if name == "spin_glass" else free)

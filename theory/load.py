@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.errors import require, require_integer
+from .model import Range
 
 _LARGEST = 2**62
 
@@ -42,9 +43,8 @@ def load_to_gamma(load: ArrayLike, *, P: int) -> Any:
     >>> float(load_to_gamma(0.125, P=3))
     0.375
     """
-    require_integer(P, "P", 2, 2**10, ">= 2")
-    alpha = np.asarray(load, np.float64)
-    require(np.isfinite(alpha) & (alpha >= 0), "load", alpha, "finite and >= 0")
+    require_integer(P, "P", 2, 170, ">= 2 and <= 170")
+    alpha = Range(0.0).check("load", load)
     return (alpha * (factorial(P) / 2))[()]
 
 
@@ -80,11 +80,11 @@ def gamma_to_K(gamma: ArrayLike, *, N: int, P: int) -> Any:
     >>> gamma_to_K(0.3, N=100, P=4)
     25000
     """
-    require_integer(P, "P", 2, 2**10, ">= 2")
+    require_integer(P, "P", 2, 170, ">= 2 and <= 170")
     require_integer(N, "N", 1, 2**31, "in [1, 2^31]")
-    given = np.asarray(gamma, np.float64)
-    unit = 2 * N ** (P - 1) / factorial(P)
-    require(np.isfinite(given) & (given >= 0), "gamma", given, "finite and >= 0")
+    given = Range(0.0).check("gamma", gamma)
+    whole, part = divmod(2 * N ** (P - 1), factorial(P))
+    unit = min(whole, 2**1000) + part / factorial(P)
     require(given * unit < _LARGEST, "gamma", given, f"below {_LARGEST / unit:.3g}, where K reaches 2^62")
     K = np.rint(given * unit).astype(np.int64)
     return int(K) if K.ndim == 0 else K

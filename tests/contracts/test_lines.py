@@ -219,7 +219,8 @@ BOTH = ("retrieval", "spin_glass")
 
 
 def test_bad_parameters():
-    with pytest.raises(ValueError, match=r"^beta is no parameter of Hopfield: it has alpha, T, protocol, rho, r, M$"):
+    known = "it has alpha, T, protocol, rho, r, M, etabar"
+    with pytest.raises(ValueError, match=f"^beta is no parameter of Hopfield: {known}$"):
         mt.spinodal(mt.Hopfield, T=0.1, beta=3.0)
     with pytest.raises(ValueError, match=r"^Hopfield needs T$"):
         mt.spinodal(mt.Hopfield)
@@ -257,6 +258,7 @@ def by_hand(**changes):
         "stability": [[0.9, 0.8, 0.7, -0.1, 0.5], [0.2, 0.3, 0.1, 0.4, -0.2], [0.5, -0.3, 0.1, 0.2, -1.0]],
         "converged": [[True, True, False, True, False], [True] * 5, [True] * 5],
         "replicon": np.full((3, 5), -np.inf),
+        "admissible": [[True] * 5, [True] * 5, [False] + [True] * 4],
     }  # fmt: skip
     dims = ("start", "alpha")
     ds = xr.Dataset(
@@ -283,6 +285,15 @@ def test_a_solution_without_free_energy_is_never_a_phase():
     """D <= 0: f is nan, though stable and alone."""
     nan = xr.full_like(by_hand().free_energy, np.nan)
     assert set(mt.classify(by_hand(free_energy=nan)).phase.values.tolist()) == {"none"}
+
+
+def test_a_solution_that_is_not_admissible_is_never_a_phase():
+    """Though stable and lowest: the retrieval of the first point gives way to the glass, and then there is none."""
+    admissible = by_hand().admissible.copy()
+    admissible[0, 0] = False
+    assert mt.classify(by_hand(admissible=admissible)).phase.values.tolist()[0] == "spin_glass"
+    admissible[1, 0] = False
+    assert mt.classify(by_hand(admissible=admissible)).phase.values.tolist()[0] == "none"
 
 
 def test_classify_leaves_its_argument():

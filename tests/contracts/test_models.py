@@ -95,10 +95,15 @@ def test_a_scalar_is_a_grid_of_one_and_a_row_of_any_grid(case):
             np.testing.assert_array_equal(row.values[name][0], wide.values[name][at], err_msg=name)
 
 
-@pytest.mark.parametrize("case", ["sk_field", "storing", "supervised_rho", "supervised_rM", "unsupervised"])
+BROADCAST = ["sk_field", "storing", "supervised_rho", "supervised_rM", "unsupervised", "dense3", "dense5_rho"]
+
+
+@pytest.mark.parametrize("case", [*BROADCAST, "dense4_rM", "dense3_binomial"])
 def test_every_parameter_broadcasts(case):
     other = {"sk_field": ("h", [0.1, 0.4, -0.2]), "storing": ("alpha", [0.01, 0.0, 0.9])}
     other |= {"supervised_rho": ("rho", [0.0, 0.05, 0.2]), "supervised_rM": ("M", [3, 8, 40])}
+    other |= {"dense3": ("gamma", [0.01, 0.0, 0.9]), "dense5_rho": ("rho", [0.0, 0.05, 0.2])}
+    other |= {"dense4_rM": ("M", [3, 8, 40]), "dense3_binomial": ("r", [0.7, 0.9, 1.0])}
     name, values = other.get(case, ("r", [0.4, 0.6, 1.0]))
     T = np.array([0.0, 0.3])
     grid = mt.solve(make(case, T[:, None], **{name: values}))
@@ -191,7 +196,7 @@ def test_entropy_is_the_partial_derivative_where_the_free_energy_is_not_stationa
     model, solution, x = solved(case, T, make(case, 1.0).starts[start])
     gap = solution.free_energy - solution.energy + T * solution.entropy
     lost = lost_in_the_closure(model, x)[0]
-    np.testing.assert_allclose(gap, -lost, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(gap, -lost, rtol=0, atol=4e-12)
     assert (lost[0] > 1e-3) == (start == 0)
 
     def f(t):
@@ -415,6 +420,30 @@ UNSUPERVISED = [
 ]
 BAD += [(mt.Hopfield, {"alpha": 0.1, "T": 1.0, "protocol": "supervised"} | k, why) for k, why in SUPERVISED]
 BAD += [(mt.Hopfield, {"alpha": 0.1, "T": 1.0, "protocol": "unsupervised"} | k, why) for k, why in UNSUPERVISED]
+DENSE = [
+    ({"P": 2}, r"^P must be .*>= 3 \(P = 2 is Hopfield\).*, got 2$"),
+    ({"P": -3}, r"^P must be .*>= 3 .*, got -3$"),
+    ({"P": 2000}, r"^P must be .*, got 2000$"),
+    ({"P": 3.0}, r"^P must be an integer .*>= 3 .*, got 3.0$"),
+    ({"P": "4"}, r"^P must be an integer .*>= 3 .*, got '4'$"),
+    ({"P": True}, r"^P must be an integer .*>= 3 .*, got True$"),
+    ({"P": [3, 4]}, r"^P must be an integer .*>= 3 .*, got \[3, 4\]$"),
+    ({"gamma": -0.1}, r"^gamma must be finite and >= 0, got -0.1$"),
+    ({"gamma": [0.1, np.inf]}, r"^gamma must be finite and >= 0, got inf at index \(1,\)$"),
+    ({"T": -1e-9}, r"^T must be finite and >= 0, got -1e-09$"),
+    ({"gamma": [0.1, 0.2], "T": [0.1, 0.2, 0.3]}, r"^the parameters must broadcast together, got gamma of shape"),
+    ({"protocol": "online"}, r"^protocol must be one of storing, supervised, unsupervised, got 'online'$"),
+    ({"closure": "large_M"}, r"^closure must be one of full, low_entropy, got 'large_M'$"),
+    ({"diagonal": True}, r"^diagonal must be one of excluded, included, got True$"),
+    ({"etabar": "normal"}, r"^etabar must be one of gaussian, binomial, got 'normal'$"),
+    ({"etabar": "binomial"}, r"^etabar='binomial' needs both r and M$"),
+    ({"protocol": "supervised", "rho": 0.1, "etabar": "binomial"}, r"^etabar='binomial' needs both r and M$"),
+    ({"rho": 0.1}, r"^protocol='storing' stores the patterns themselves and takes no rho, r or M, got rho$"),
+    ({"r": 0.5, "M": 3}, r"takes no rho, r or M, got r, M$"),
+]
+for dataset, refused in (("supervised", SUPERVISED), ("unsupervised", UNSUPERVISED)):
+    DENSE += [({"protocol": dataset} | k, why) for k, why in refused]
+BAD += [(mt.DenseHebbian, {"P": 3, "gamma": 0.1, "T": 1.0} | k, why) for k, why in DENSE]
 
 
 @pytest.mark.parametrize(("cls", "parameters", "message"), BAD)
@@ -427,6 +456,10 @@ def test_what_is_refused(cls, parameters, message):
 def test_unknown_parameters_are_refused_by_name():
     with pytest.raises(TypeError, match="unexpected keyword argument 'beta'"):
         mt.Hopfield(alpha=0.1, beta=2.0)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'alpha'"):
+        mt.DenseHebbian(P=3, alpha=0.1, T=0.2)
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'P'"):
+        mt.DenseHebbian(gamma=0.1, T=0.2)
 
 
 def test_both_descriptions_of_a_dataset_where_they_agree():

@@ -269,7 +269,7 @@ GOOD = {
     zero_error_load: {"P": 4, "N": 1e3},
 }
 BAD = {
-    "P": [(1, "P must be >= 2, got 1")],
+    "P": [(1, "P must be >= 2( and <= 170)?, got 1")],
     "gamma": [(-0.1, "gamma must be finite and >= 0, got -0.1"), ([0.1, np.nan], "gamma must be .* got nan at index")],
     "r": [(0.0, r"r must be finite and in \(0, 1\], got 0.0"), (1.5, "r must be .* got 1.5")],
     "M": [(0.5, "M must be finite and >= 1, got 0.5")],
@@ -290,7 +290,7 @@ def test_bad_arguments(function):
         for value, message in BAD[name]:
             with pytest.raises(ValueError, match=message):
                 function(**good | {name: value})
-    with pytest.raises(TypeError, match=r"^P must be an integer >= 2, got 2.5$"):
+    with pytest.raises(TypeError, match=r"^P must be an integer >= 2( and <= 170)?, got 2.5$"):
         function(**good | {"P": 2.5})
 
 
