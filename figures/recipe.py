@@ -49,8 +49,10 @@ class Recipe:
     draft: Mapping[str, Any]
 
     def key(self, arguments: Mapping[str, Any]) -> str:
-        """Sixteen hex digits over the arguments, the source of ``data`` and of the packages it uses, versions."""
+        """Sixteen hex digits over the arguments, the source of ``data`` and of all it may use, versions."""
         used = sources_hash(packages=tuple(p for p in PACKAGES if p != "figures"))
+        shared = sorted(Path(__file__).parent.glob("_[a-z]*.py"))
+        used += "".join(path.read_text() for path in shared)
         versions = [np.__version__, scipy.__version__, xr.__version__]
         told = json.dumps([self.name, dict(arguments), inspect.getsource(self.data), used, versions], default=str)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -73,7 +75,7 @@ class Recipe:
 
     def make(self, folder: Path, *, draft: bool = False) -> list[Path]:
         """Draw the figure into ``folder`` as PNG and PDF, the same bytes for the same data."""
-        from matplotlib import style
+        from matplotlib import pyplot, style
 
         logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns of the dates left out of a PDF
         ds = self.dataset(folder, draft=draft)
@@ -84,6 +86,7 @@ class Recipe:
                 path = folder / f"{self.name}.{suffix}"
                 figure.savefig(path, metadata=metadata)
                 made.append(path)
+            pyplot.close(figure)
         return made
 
 

@@ -1,5 +1,8 @@
 """Figures: drafts of all of them, and what the published ones must show."""
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,8 +18,26 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("figures")
 
 
+DATA = Path(__file__).parents[2] / "../shared/data"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images(tmp_path_factory):
+    """The images of ../shared/data, where there are any, in a cache of these tests: that is where figures look."""
+    folder = tmp_path_factory.mktemp("home") / "mattis/images"
+    folder.mkdir(parents=True)
+    for name, at in {"mnist": DATA / "mnist", "fashion_mnist": DATA / "fashion"}.items():
+        if at.is_dir():
+            (folder / name).symlink_to(at.resolve(), target_is_directory=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATTIS_CACHE", str(folder.parent.parent))
+        yield
+
+
 @pytest.fixture(scope="module", params=recipes(), ids=lambda recipe: recipe.name)
 def recipe(request) -> Recipe:
+    if "mnist" in request.param.name and not (DATA / "mnist").is_dir():
+        pytest.skip("no images in ../shared/data")
     return request.param
 
 
@@ -33,7 +54,7 @@ def test_the_dataset_loads_and_drawing_changes_nothing(recipe, folder):
     recipe.dataset(folder, draft=True)
     ds = xr.load_dataset(folder / f"{recipe.name}.nc", engine="scipy")
     before = ds.copy(deep=True)
-    recipe.draw(ds)
+    plt.close(recipe.draw(ds))
     xr.testing.assert_identical(ds, before)
     assert ds.attrs["key"] == recipe.key(recipe.draft)
 

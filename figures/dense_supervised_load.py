@@ -1,0 +1,40 @@
+r"""Supervised dense network: m against the load for P = 2, 4, 6 at T' = 0 and 0.2, theory and Monte Carlo."""
+
+from typing import Any
+
+import xarray as xr
+
+from . import _dense_load
+from .recipe import Recipe
+
+
+def data(**arguments: Any) -> xr.Dataset:
+    """m of the network that learns from class means."""
+    return _dense_load.data("supervised", **arguments)
+
+
+recipe = Recipe(
+    name="dense_supervised_load",
+    data=data,
+    draw=_dense_load.draw,
+    full={
+        "T": [0.0, 0.2],
+        "r": 0.8,
+        "M": 9,
+        "networks": [
+            (2, 1000, 64, [0.02, 0.04, 0.06, 0.08]),
+            (4, 100, 32, [0.05, 0.1, 0.15, 0.2, 0.25]),
+            (6, 40, 32, [0.05, 0.1, 0.15, 0.2]),
+        ],
+        "sweeps": 40,
+        "n_line": 60,
+    },
+    draft={
+        "T": [0.0, 0.2],
+        "r": 0.8,
+        "M": 9,
+        "networks": [(2, 60, 3, [0.05]), (4, 24, 3, [0.1, 0.2]), (6, 16, 3, [0.1])],
+        "sweeps": 10,
+        "n_line": 9,
+    },
+)

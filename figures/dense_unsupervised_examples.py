@@ -1,0 +1,44 @@
+r"""Unsupervised dense network: m and n against the number of examples, replica theory, one step, and Monte Carlo."""
+
+from typing import Any
+
+import xarray as xr
+
+from . import _dense_examples
+from .recipe import Recipe
+
+
+def data(**arguments: Any) -> xr.Dataset:
+    """m and n of the network that learns from single examples."""
+    return _dense_examples.data("unsupervised", **arguments)
+
+
+recipe = Recipe(
+    name="dense_unsupervised_examples",
+    data=data,
+    draw=_dense_examples.draw,
+    full={
+        "P": 4,
+        "N": 100,
+        "gamma": 0.05,
+        "T": 0.2,
+        "theta": 0.95,
+        "examples": {0.5: [1, 5, 20, 30, 40, 60, 100], 0.6: [1, 3, 7, 12, 20, 35], 0.8: [1, 2, 3, 5, 9, 15]},
+        "most": 300,
+        "samples": 24,
+        "sweeps": 40,
+        "n_line": 80,
+    },
+    draft={
+        "P": 4,
+        "N": 30,
+        "gamma": 0.05,
+        "T": 0.2,
+        "theta": 0.95,
+        "examples": {0.5: [5, 40], 0.8: [2, 9]},
+        "most": 60,
+        "samples": 3,
+        "sweeps": 10,
+        "n_line": 9,
+    },
+)

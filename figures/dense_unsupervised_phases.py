@@ -1,0 +1,35 @@
+r"""Unsupervised dense network: phases in load, temperature, number and quality of examples; theory and Monte Carlo."""
+
+from typing import Any
+
+import xarray as xr
+
+from . import _dense_phases
+from ._dense_phases_drawn import draw
+from .recipe import Recipe
+
+
+def data(**arguments: Any) -> xr.Dataset:
+    """Regions, boundaries and simulations of the network that learns from single examples."""
+    return _dense_phases.data("unsupervised", **arguments)
+
+
+recipe = Recipe(
+    name="dense_unsupervised_phases",
+    data=data,
+    draw=draw,
+    full={
+        "M": [20, 10, 5],
+        "top": {"gamma": 0.5, "T": 1.05, "M": 100, "M_of_r": 200, "r": 0.3},
+        "grid": {"gamma": 101, "T": 85, "line": 85, "M": 40, "r": 80},
+        "mc": {"N": 100, "samples": 6, "sweeps": 20, "gamma": [0.04, 0.1, 0.16, 0.22], "T": [0.2, 0.35, 0.5, 0.65]},
+        "weak": {"gamma": 0.05, "r": [0.35, 0.45, 0.55, 0.65, 0.8, 0.95], "M": [1, 2, 4, 8, 16, 32]},
+    },
+    draft={
+        "M": [10],
+        "top": {"gamma": 0.5, "T": 1.05, "M": 50, "M_of_r": 50, "r": 0.25},
+        "grid": {"gamma": 11, "T": 8, "line": 5, "M": 5, "r": 6},
+        "mc": {"N": 24, "samples": 2, "sweeps": 5, "gamma": [0.05, 0.2], "T": [0.2, 0.6]},
+        "weak": {"gamma": 0.1, "r": [0.5, 0.8], "M": [2, 10]},
+    },
+)
