@@ -121,8 +121,8 @@ def q_symmetry(ds: xr.Dataset, *, bins: int | None = None) -> xr.Dataset:
     >>> q_symmetry(xr.Dataset({"q": q}, attrs={"N": 2})).value.values.tolist()
     [[0.0]]
     """
-    even = ds.attrs.get("flip_symmetric", 1)
-    require(even, "the energy of ds", "one of odd P", "even in the spins (even P) for P(q) = P(-q)")
+    if not ds.attrs.get("flip_symmetric", 1):
+        raise ValueError("ds must be of an energy even in the spins (even P), where P(q) = P(-q); its P is odd")
     P = density(units(variable(ds, "q")), N=int(ds.attrs["N"]), bins=bins)
     return compare((P - P.values[..., ::-1]).isel(q=P["q"].values > 0))
 

@@ -160,7 +160,8 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
         end = _end(family)
     else:
         end = beyond(replicon, family.size, 1.0 if rising else -1.0)
-    end = np.where(np.isnan(onset), end, np.nan)
+    cold = family.along != "T" and family.base.parameters()["T"] == 0  # the replicon is -inf under any load
+    end = np.where(np.isnan(onset) & ~np.asarray(cold), end, np.nan)
     value = largest_zero(replicon, end, rising=rising, scan=SCAN_LOW)  # T_AT falls as exp(-1/(2 alpha))
     x = family.reached(value, of)
     return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))

@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = [ROOT / "docs" / "hopfield.md"]
+NOTEBOOKS = [ROOT / "docs" / "hopfield.md", ROOT / "docs" / "dense.md"]
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - set(NOTEBOOKS))
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -71,10 +71,15 @@ def number(text, before):
     return float(re.search(re.escape(before) + r"(-?[\d.]+\d)", text).group(1))
 
 
-@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.name)
-def test_notebook(page, execute):
-    notebook = execute(page)
-    text = "".join(o.text for o in outputs(notebook) if o.get("name") == "stdout")
+def printed(notebook):
+    """What a notebook prints, once it has run without an error or a warning and drawn one figure."""
+    assert not [o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"]
+    assert len([o for o in outputs(notebook) if "image/png" in o.get("data", {})]) == 1
+    return "".join(o.text for o in outputs(notebook) if o.get("name") == "stdout")
+
+
+def test_hopfield_notebook(execute):
+    text = printed(execute(NOTEBOOKS[0]))
     # AGS, Ann. Phys. 173 (1987) 30, solved by an independent program; alpha_c also arXiv:2403.01907
     assert number(text, "m = ") == 0.9988777631
     assert number(text, "f = ") == -0.5001111650
@@ -84,5 +89,24 @@ def test_notebook(page, execute):
     assert "unconverged: 0\n" in text
     assert number(text, "largest |m - theory| below T = 0.5: ") < 0.01
     assert number(text, "largest |e - theory| below T = 0.5: ") < 0.01
-    assert not [o for o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"]
-    assert len([o for o in outputs(notebook) if "image/png" in o.get("data", {})]) == 1
+
+
+def test_dense_notebook(execute):
+    text = printed(execute(NOTEBOOKS[1]))
+    # all but the limits at the end from an independent program; T_d and T_s are those of the Ising P-spin glass
+    assert number(text, "m = ") == 0.9852947657
+    assert number(text, "f = ") == -0.5033965094
+    assert number(text, "capacity at T = 0, P = 3 and 5: ") == 0.3782856462
+    assert number(text, "0.3782856462 and ") == 0.4319313850
+    assert number(text, "T/sqrt(gamma) = ") == 0.3750
+    assert number(text, "largest capacity: ") == number(text, "T_d^2 = ") == 0.4602415593
+    assert number(text, "first-order line at T = T_s^2: ") == number(text, "; T_s^2 = ") == 0.3805449929
+    assert number(text, "rho = 0.10: full ") == 0.261156598
+    assert number(text, "0.261156598, low entropy ") == 0.199194510
+    assert number(text, "100 examples of quality 0.5: supervised ") == 0.34320158
+    assert number(text, "0.34320158, unsupervised ") == 0.10881025
+    assert "unconverged: 0\n" in text
+    assert float(re.search(r"largest \|m - q\| on the line: (\S+),", text).group(1)) < 1e-12
+    assert number(text, "largest |m - theory of this N| at N = 80 and 160: ") < 0.01
+    assert number(text, "plefka1: m = ") == 1.0
+    assert abs(number(text, "plefka2: m = ") - number(text, "simulation: ")) < 0.01
