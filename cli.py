@@ -20,7 +20,7 @@ from .core.errors import BackendUnavailable, ConvergenceError, StoreError, requi
 
 mt: Any = sys.modules[__package__]  # the package loads its names when they are asked for
 MODELS = {  # name here: the class and its parameters
-    "hopfield": ("Hopfield", ("alpha", "T", "protocol", "rho", "r", "M")),
+    "hopfield": ("Hopfield", ("alpha", "T", "protocol", "rho", "r", "M", "etabar")),
     "dense": ("DenseHebbian", ("P", "gamma", "T", "protocol", "rho", "r", "M", "closure", "diagonal", "etabar")),
     "sk": ("SherringtonKirkpatrick", ("T", "h")),
     "curie_weiss": ("CurieWeiss", ("T",)),

@@ -200,7 +200,7 @@ SIMULATE = "simulate --N 40 --alpha 0.1 --T 0.5"
         (f"{SIMULATE} --seed -1", "seed"),
         (f"{SIMULATE} --start warm", "argument --start: invalid choice: 'warm'"),
         (f"{SIMULATE} --out none/run.nc", "--out must be in a folder that exists, got 'none/run.nc'"),
-        ("solve dense --P 2 --gamma 0.1 --T 0.5", "P must be an integer >= 3 (P = 2 is Hopfield), got 2"),
+        ("solve dense --P 2 --gamma 0.1 --T 0.5", "P must be >= 3 (P = 2 is Hopfield) and <= 170, got 2"),
         ("solve dense --P 3.5 --gamma 0.1 --T 0.5", "argument --P: invalid int value: '3.5'"),
         ("solve dense --gamma 0.1 --T 0.5", "the following arguments are required: --P"),
         ("figures network", "names must be, or begin, one of"),
