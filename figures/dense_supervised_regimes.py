@@ -27,7 +27,7 @@ recipe = Recipe(
             "weakest": 0.1,
         },
         "detection": {"N": [48, 96, 192], "x": [0.4, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0], "largest": 10_000},
-        "samples": 12,
+        "samples": 24,
         "sweeps": 20,
         "n_line": 60,
     },
