@@ -33,7 +33,8 @@ def data(
     """Simulations of N sites from ``examples`` (numbers M by quality r); theory of infinitely many up to ``most``.
 
     Theory in both laws of the mean example; the overlap after one step from the pattern, and the M_x at which it
-    reaches theta.
+    reaches theta. Theory is of states that overlap with all examples of a pattern alike; where the ``largest`` overlap
+    with one of them is far above n, the network has retrieved that example.
     """
     cells = [Cell(P, N, gamma, samples, float(r), M) for r, numbers in examples.items() for M in numbers]
     ds = compared(cells, [T], protocol, sweeps=sweeps).isel(T=0)
@@ -51,7 +52,7 @@ def data(
 
 
 def draw(ds: xr.Dataset) -> "Figure":
-    """m and n against M, and the pulls of both."""
+    """m and n against M, and the pulls of both where theory has a retrieval solution."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(3, 1, figsize=(3.375, 5.4), height_ratios=[2, 1.6, 1.1], sharex=True)
@@ -65,8 +66,10 @@ def draw(ds: xr.Dataset) -> "Figure":
             )
         axes[0].plot(line.M_line, line.one_step, ":", color=f"C{k}", lw=0.9)
         axes[0].plot(line.M_x, ds.attrs["theta"], "|", color=f"C{k}", ms=12, mew=1.2)
-        axes[2].plot(at.M, at.m_pull_finite, MARKERS[k], color=f"C{k}")
-        axes[2].plot(at.M, at.n_pull_finite, MARKERS[k], color=f"C{k}", mfc="w")
+        if ds.attrs["protocol"] == "unsupervised":
+            axes[1].plot(at.M, at.largest, "+", color=f"C{k}", ms=4.5)
+        for name, fill in (("m", f"C{k}"), ("n", "w")):
+            axes[2].plot(at.M, at[f"{name}_pull_finite"].where(at.m_finite > SEEN), MARKERS[k], color=f"C{k}", mfc=fill)
     _label(axes, ds)
     return figure
 
@@ -76,5 +79,5 @@ def _label(axes: "list[Axes]", ds: xr.Dataset) -> None:
     axes[0].legend(title=told, title_fontsize=7, loc="lower right", alignment="left")
     axes[0].set(ylabel="archetype overlap $m$", xscale="log", ylim=(0, 1.04))
     axes[1].set(ylabel="example overlap $n$", ylim=(0, 1.04))
-    draw_pulls(axes[2], np.stack([ds.m_pull_finite, ds.n_pull_finite]))
+    draw_pulls(axes[2], np.stack([ds[f"{name}_pull_finite"].where(ds.m_finite > SEEN) for name in ("m", "n")]))
     axes[2].set(xlabel="examples per pattern $M$", ylabel="pulls of $m$, $n$")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+STYLES = {"exact": "-", "finite": "--", "gaussian": ":"}
+
+
 def data(
     protocol: str,
     *,
@@ -27,7 +30,8 @@ def data(
     """Simulations of ``networks`` (P, N, samples, loads) from M examples of quality r; theory up to the spinodals.
 
     Theory is for infinitely many sites, in the binomial law of the mean example (``exact``) and in the Gaussian one of
-    the papers, and at gamma/s_N, T/s_N (``finite``) for the N of each P.
+    the papers, and at gamma/s_N, T/s_N (``finite``) for the N of each P. At T = 0 a chain descends to the first
+    minimum: near the spinodal that is closer to the pattern than the replica-symmetric state.
     """
     cells = [Cell(P, N, g, samples, r, M) for P, N, samples, loads in networks for g in loads]
     ds = compared(cells, T, protocol, sweeps=sweeps)
@@ -35,8 +39,7 @@ def data(
     kinds = {"exact": ("binomial", False), "gaussian": ("gaussian", False), "finite": ("binomial", True)}
     for kind, (law, finite) in kinds.items():
         lines = np.array([_line(cell, T, protocol, law, n_line, finite=finite) for cell in each])
-        ds[f"gamma_{kind}"] = ("network", "T", "line"), lines[:, 0]
-        ds[f"m_{kind}"] = ("network", "T", "line"), lines[:, 1]
+        ds[f"line_{kind}"] = ("network", "axis", "T", "line"), lines
     return ds.assign_coords(network=[cell.P for cell in each]).assign_attrs(r=r, M=M)
 
 
@@ -59,21 +62,31 @@ def draw(ds: xr.Dataset) -> "Figure":
     for k in range(count):
         _draw_overlap(axes[k], ds.isel(T=k))
         axes[k].tick_params(labelbottom=False)
+    _name_lines(axes[count - 1])
     _draw_pulls(axes[-1], ds)
     return figure
 
 
 def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:
     for k, P in enumerate(ds.network.values):
-        line, at = ds.isel(network=k), ds.isel(cell=ds.P.values == P)
-        axes.plot(line.gamma_gaussian, line.m_gaussian, ":", color=f"C{k}", lw=0.9)
-        axes.plot(line.gamma_finite, line.m_finite, "--", color=f"C{k}", lw=0.9)
-        axes.plot(line.gamma_exact, line.m_exact, color=f"C{k}")
-        axes.plot(line.gamma_exact[-1], line.m_exact[-1], "x", color=f"C{k}", ms=5)
+        at = ds.isel(cell=ds.P.values == P)
+        for kind, style in STYLES.items():
+            load, m = ds[f"line_{kind}"].isel(network=k).values
+            axes.plot(load, m, style, color=f"C{k}", lw=1.2 if kind == "exact" else 0.9)
+            if kind == "exact":
+                axes.plot(load[-1], m[-1], "x", color=f"C{k}", ms=5)
         label = rf"$P={P}$, $N={int(at.N[0])}$"
         axes.errorbar(at.gamma, at.m, at.m_error, fmt=MARKERS[k], color=f"C{k}", mfc="w", label=label)
     axes.set(ylabel="archetype overlap $m$", xlim=(0, None))
-    axes.legend(title=rf"$T'={float(ds['T']):g}$", loc="lower left", alignment="left")
+    axes.annotate(rf"$T'={float(ds['T']):g}$", (0.96, 0.9), xycoords="axes fraction", ha="right", va="top")
+    if ds["T"] == 0:
+        axes.legend(loc="lower left")
+
+
+def _name_lines(axes: "Axes") -> None:
+    names = {"exact": "theory", "finite": r"at $\gamma/s_N,\ T'/s_N$", "gaussian": "Gaussian examples"}
+    lines = [axes.plot([], [], STYLES[kind], color="0.3", lw=0.9)[0] for kind in names]
+    axes.legend(lines, list(names.values()), loc="lower left")
 
 
 def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:

@@ -78,7 +78,9 @@ def expected(
 def measured(
     cells: Sequence[Cell], T: Sequence[float], protocol: str = "storing", *, sweeps: int, seed: int = 0
 ) -> xr.Dataset:
-    """Mean and standard error over samples of m, n and m^P (``power``), (cell, T), and how many are ``lost``, m < 1/2.
+    """Mean and standard error over samples, (cell, T), and the share of those ``lost``, m < 1/2.
+
+    Of m, n, m^P (``power``), and of the ``largest`` overlap with a single example in the unit of n.
 
     Every sample is its own patterns and examples, and one chain per temperature (0 first). It starts at the majority
     of the examples of the first pattern, ties as in the pattern; without examples at the pattern.
@@ -91,7 +93,7 @@ def measured(
     parts = np.split(np.array(rows), np.cumsum([cell.samples for cell in cells])[:-1])
     seen = np.array([[cell.N * cell.samples * (sweeps // 2 if t > 0 else 1) for t in T] for cell in cells])
     found = {"lost": np.array([(part[:, 0] < 0.5).mean(axis=0) for part in parts])}
-    for k, name in enumerate(("m", "n", "power")):
+    for k, name in enumerate(("m", "n", "power", "largest")):
         found[name] = np.array([part[:, k].mean(axis=0) for part in parts])
         error = np.array([part[:, k].std(axis=0, ddof=1) / len(part) ** 0.5 for part in parts])
         found[f"{name}_error"] = np.maximum(error, 2 / seen)
@@ -112,13 +114,14 @@ def compared(
 
 
 def _sample(cell: Cell, seed: int, *, T: Floats, protocol: str, sweeps: int) -> Floats:
-    """m, n and m^P of one sample, (3, T), averaged over ``sweeps`` sweeps after half as many."""
+    """m, n, m^P and the largest n_a of one sample, (4, T), averaged over ``sweeps`` sweeps after half as many."""
     xi = patterns(N=cell.N, K=max(1, int(gamma_to_K(cell.gamma, N=cell.N, P=cell.P))), seed=seed)
     eta = examples(xi, r=cell.r, M=cell.M, seed=seed) if cell.M else None
     energy = stored(xi, eta, P=cell.P, r=cell.r, protocol=protocol)
     first = xi.values[0, 0].astype(np.float64)
-    mean = first if eta is None else eta.values[0, 0].mean(axis=0) / cell.r
-    start = np.where(mean == 0, first, np.sign(mean)).astype(np.int8)
+    shown = first[None] if eta is None else eta.values[0, 0].astype(np.float64)
+    majority = np.sign(shown.sum(axis=0))
+    start = np.where(majority == 0, first, majority).astype(np.int8)
     parts = []
     for at, sampler in ((T[T == 0], ZeroTemperature()), (T[T > 0], HeatBath())):
         if at.size:
@@ -135,19 +138,20 @@ def _sample(cell: Cell, seed: int, *, T: Floats, protocol: str, sweeps: int) -> 
                 threads=1,
                 observables=("spins",),
             )
-            parts.append(_overlaps(run.spins.values[0, :, 0], first, mean, cell.share, cell.P))
+            parts.append(_overlaps(run.spins.values[0, :, 0], first, shown, cell))
     return np.concatenate(parts, axis=1)
 
 
-def _overlaps(spins: NDArray[np.int8], first: Floats, mean: Floats, share: float, P: int) -> Floats:
-    """m, n and m^P of draws (T, draw, site), averaged: (3, T).
+def _overlaps(spins: NDArray[np.int8], first: Floats, shown: Floats, cell: Cell) -> Floats:
+    """m, n, m^P and the largest n_a of draws (T, draw, site), averaged: (4, T).
 
-    n has the control variate (c - 1) m/(1 + rho): c = (1/N) sum_i xi_i etabar_i/r has mean 1, and it is the larger
-    part of how the n of small networks differ.
+    n, of the mean of the examples ``shown``, has the control variate (c - 1) m/(1 + rho): c = (1/N) sum_i xi_i
+    etabar_i/r has mean 1, and it is the larger part of how the n of small networks differ.
     """
-    m = spins @ first / first.size
-    n = (spins @ mean / first.size - (mean @ first / first.size - 1) * m) / share
-    return np.array([m.mean(axis=-1), n.mean(axis=-1), (m**P).mean(axis=-1)])
+    m, mean = spins @ first / first.size, shown.mean(axis=0) / cell.r
+    n = (spins @ mean / first.size - (mean @ first / first.size - 1) * m) / cell.share
+    each = spins.mean(axis=1) @ shown.T / (first.size * cell.r * cell.share)
+    return np.array([m.mean(axis=-1), n.mean(axis=-1), (m**cell.P).mean(axis=-1), each.max(axis=-1)])
 
 
 def draw_pulls(axes: "Axes", pulls: Floats) -> None:

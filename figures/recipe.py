@@ -82,12 +82,21 @@ class Recipe:
         made = []
         with as_file(files("mattis.figures") / "paper.mplstyle") as sheet, style.context(sheet):
             figure = self.draw(ds)
+            _settle(figure)
             for suffix, metadata in _FORMATS.items():
                 path = folder / f"{self.name}.{suffix}"
                 figure.savefig(path, metadata=metadata)
                 made.append(path)
             pyplot.close(figure)
         return made
+
+
+def _settle(figure: "Figure") -> None:
+    """Lay the figure out once and round where its axes stand: more than the solver of layouts leaves to chance."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(tuple(round(x, 4) for x in axes.get_position().bounds))
 
 
 def recipes(beginnings: Sequence[str] = ()) -> list[Recipe]:
