@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..sweeps.solve import solve
 from ..theory.learning import minimal_examples, one_step_overlap
-from ._dense_runs import MARKERS, Cell, compared, draw_pulls, family
+from ._dense_runs import MARKERS, Cell, compared, draw_pulls, family, name_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +71,8 @@ def draw(ds: xr.Dataset) -> "Figure":
         for name, fill in (("m", f"C{k}"), ("n", "w")):
             axes[2].plot(at.M, at[f"{name}_pull_finite"].where(at.m_finite > SEEN), MARKERS[k], color=f"C{k}", mfc=fill)
     _label(axes, ds)
+    single = {"largest $n_a$": "+"} if ds.attrs["protocol"] == "unsupervised" else {}
+    name_lines(figure, {"theory": "-", "Gaussian": "--", "one step": ":", "$M_\\times$": "|"} | single)
     return figure
 
 

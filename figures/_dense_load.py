@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..sweeps.lines import spinodal
 from ..sweeps.solve import solve
-from ._dense_runs import MARKERS, Cell, Floats, compared, draw_pulls, family
+from ._dense_runs import MARKERS, Cell, Floats, compared, draw_pulls, family, name_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 STYLES = {"exact": "-", "finite": "--", "gaussian": ":"}
+NAMES = {"theory": "-", r"at $\gamma/s_N,\ T'/s_N$": "--", "Gaussian examples": ":"}
 
 
 def data(
@@ -62,8 +63,10 @@ def draw(ds: xr.Dataset) -> "Figure":
     for k in range(count):
         _draw_overlap(axes[k], ds.isel(T=k))
         axes[k].tick_params(labelbottom=False)
-    _name_lines(axes[count - 1])
+    axes[0].legend(loc="lower left")
+    name_lines(figure, NAMES)
     _draw_pulls(axes[-1], ds)
+    axes[-1].set_xlim(0, None)
     return figure
 
 
@@ -77,16 +80,8 @@ def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:
                 axes.plot(load[-1], m[-1], "x", color=f"C{k}", ms=5)
         label = rf"$P={P}$, $N={int(at.N[0])}$"
         axes.errorbar(at.gamma, at.m, at.m_error, fmt=MARKERS[k], color=f"C{k}", mfc="w", label=label)
-    axes.set(ylabel="archetype overlap $m$", xlim=(0, None))
+    axes.set_ylabel("archetype overlap $m$")
     axes.annotate(rf"$T'={float(ds['T']):g}$", (0.96, 0.9), xycoords="axes fraction", ha="right", va="top")
-    if ds["T"] == 0:
-        axes.legend(loc="lower left")
-
-
-def _name_lines(axes: "Axes") -> None:
-    names = {"exact": "theory", "finite": r"at $\gamma/s_N,\ T'/s_N$", "gaussian": "Gaussian examples"}
-    lines = [axes.plot([], [], STYLES[kind], color="0.3", lw=0.9)[0] for kind in names]
-    axes.legend(lines, list(names.values()), loc="lower left")
 
 
 def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
@@ -96,4 +91,5 @@ def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
             for pull, fill in ((at.m_pull_theory, "w"), (at.m_pull_finite, f"C{k}")):
                 axes.plot(at.gamma + 0.002 * j, pull[:, j], MARKERS[k], color=f"C{k}", mfc=fill)
     draw_pulls(axes, np.stack([ds.m_pull_theory, ds.m_pull_finite]))
+    axes.annotate("filled: against dashed lines", (0.97, 0.04), xycoords="axes fraction", ha="right")
     axes.set(xlabel=r"load $\gamma = K P!/(2 N^{P-1})$", ylabel=r"$(m_N - m)/$error")

@@ -1,6 +1,6 @@
 """What figures of dense networks against simulation share: runs of many samples, theory beside them, pulls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import prod
@@ -23,6 +23,7 @@ from ._dense import stored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -84,19 +85,16 @@ def measured(
 
     Every sample is its own patterns and examples, and one chain per temperature (0 first). It starts at the majority
     of the examples of the first pattern, ties as in the pattern; without examples at the pattern.
-    No error is taken to be below that of one spin turned once, at T = 0 in one sample, else in one draw of it.
     """
     run = partial(_sample, T=np.asarray(T, np.float64), protocol=protocol, sweeps=sweeps)
     jobs = [(cell, (seed << 40) + (k << 20) + z) for k, cell in enumerate(cells) for z in range(cell.samples)]
     with ThreadPoolExecutor(cores()) as pool:
         rows = list(tqdm(pool.map(run, *zip(*jobs, strict=True)), total=len(jobs), unit="sample", disable=None))
     parts = np.split(np.array(rows), np.cumsum([cell.samples for cell in cells])[:-1])
-    seen = np.array([[cell.N * cell.samples * (sweeps // 2 if t > 0 else 1) for t in T] for cell in cells])
     found = {"lost": np.array([(part[:, 0] < 0.5).mean(axis=0) for part in parts])}
     for k, name in enumerate(("m", "n", "power", "largest")):
         found[name] = np.array([part[:, k].mean(axis=0) for part in parts])
-        error = np.array([part[:, k].std(axis=0, ddof=1) / len(part) ** 0.5 for part in parts])
-        found[f"{name}_error"] = np.maximum(error, 2 / seen)
+        found[f"{name}_error"] = np.array([part[:, k].std(axis=0, ddof=1) / len(part) ** 0.5 for part in parts])
     ds = xr.Dataset({name: (("cell", "T"), values) for name, values in found.items()}, {"T": list(T)})
     return ds.assign({name: ("cell", list(v)) for name, v in zip(Cell._fields, zip(*cells, strict=True), strict=True)})
 
@@ -104,12 +102,18 @@ def measured(
 def compared(
     cells: Sequence[Cell], T: Sequence[float], protocol: str = "storing", *, sweeps: int, seed: int = 0
 ) -> xr.Dataset:
-    """``measured`` beside theory, m_theory and n_theory; that at the ``shrink`` of N, m_finite and n_finite; pulls."""
+    """``measured`` beside theory, m_theory and n_theory; that at the ``shrink`` of N, m_finite and n_finite; pulls.
+
+    A pull of m is over its error or over that of independent spins, sqrt((1 - m^2)/spins seen), whichever is larger:
+    where hardly a spin turns, samples that differ by one of them tell nothing of their spread.
+    """
     ds = measured(cells, T, protocol, sweeps=sweeps, seed=seed)
+    seen = np.array([[cell.N * cell.samples * (sweeps // 2 if t > 0 else 1) for t in T] for cell in cells])
     for kind, finite in (("theory", False), ("finite", True)):
         for name, value in expected(cells, T, protocol, finite=finite).items():
+            least = np.sqrt(np.maximum(1 - value**2, 0) / seen) if name == "m" else 0.0
             ds[f"{name}_{kind}"] = ("cell", "T"), value
-            ds[f"{name}_pull_{kind}"] = (ds[name] - ds[f"{name}_{kind}"]) / ds[f"{name}_error"]
+            ds[f"{name}_pull_{kind}"] = (ds[name] - ds[f"{name}_{kind}"]) / np.maximum(ds[f"{name}_error"], least)
     return ds.assign_attrs(sweeps=sweeps, protocol=protocol)
 
 
@@ -166,3 +170,12 @@ def draw_pulls(axes: "Axes", pulls: Floats) -> None:
     axes.set_yticks(ticks, [f"${y}$" for y in ticks])
     axes.set_yticks([], minor=True)
     axes.set_ylim(-high, high)
+
+
+def name_lines(figure: "Figure", styles: Mapping[str, str]) -> None:
+    """Name the styles of lines, and markers, in a row above all panels."""
+    from matplotlib.lines import Line2D
+
+    kind = {name: ("None", style) if style in "+|" else (style, "None") for name, style in styles.items()}
+    drawn = [Line2D([], [], ls=line, marker=marker, color="0.3", lw=0.9) for line, marker in kind.values()]
+    figure.legend(drawn, list(kind), loc="outside upper center", ncols=len(kind), handlelength=1.5, columnspacing=0.9)

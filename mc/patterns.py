@@ -143,5 +143,6 @@ def _checked(x: xr.DataArray | NDArray[Any], name: str, dims: tuple[str, ...]) -
         values.ndim in (n, n + 1), f"dimensions of {name}", values.ndim, f"{n} ({shape}) or {n + 1} (sample, {shape})"
     )
     require(values.size > 0, f"{name}.size", values.size, ">= 1")
-    require(np.isin(values, (-1, 0, 1)), name, values, "-1, 0 or 1")
+    if values.dtype.kind != "i" or values.min() < -1 or values.max() > 1:  # no array of the size of the patterns
+        require(np.isin(values, (-1, 0, 1)), name, values, "-1, 0 or 1")
     return np.ascontiguousarray(values.reshape(-1, *values.shape[-n:]), np.int8)

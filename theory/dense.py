@@ -72,6 +72,10 @@ class DenseHebbian(Model):
     The diagonal is out of H and f; "included" leaves out the constant k = 0. Normalised by R^(P/2), R = r^2 (1 + rho),
     as in arXiv:2211.14067. See ``admissible`` for which solutions may be a phase.
 
+    Theory is of states that overlap with all M examples of a pattern alike. Unsupervised, differences of these overlaps
+    grow by ``example_gain`` = mu'(n) E[(1 - r^2 v^2) sech^2 h]/(R (M - 1) T) in one step: where it is 1 or more, the
+    solution is no state, and the network retrieves single examples.
+
     Examples
     --------
     >>> import mattis as mt
@@ -192,11 +196,18 @@ class DenseHebbian(Model):
         return a.v_tanh if self.closure == "full" else a.tanh
 
     def order_parameters(self, x: Array) -> dict[str, Array]:
-        """Mattis overlap m, example overlap n (with examples), overlap q."""
+        """Mattis overlap m, example overlap n (with examples), overlap q; unsupervised also the ``example_gain``."""
         q = overlap(x[1], np.asarray(self.T))
         if self.protocol == "storing":
             return {"m": x[0], "q": q}
-        return {"m": self._averages(x).tanh, "n": x[0], "q": q}
+        a = self._averages(x)
+        found = {"m": a.tanh, "n": x[0], "q": q}
+        return found | {"example_gain": self._example_gain(x, a)} if self.protocol == "unsupervised" else found
+
+    def _example_gain(self, x: Array, a: ExampleAverages) -> Array:
+        """By how much the map makes differences between the overlaps with the examples of a pattern grow."""
+        slope = self._signal(x[0])[1] / (self.r**2 * (1 + self.rho) * np.maximum(self.M - 1, 1))
+        return np.where(self.M > 1, chain(slope, a.C - self.r**2 * a.vv_C), 0.0)
 
     def report(self, x: Array) -> Report:
         """f as in the class docstring, with (1 - q) = T C taken out of the glass terms.

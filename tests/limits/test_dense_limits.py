@@ -1,5 +1,6 @@
 """The dense network against its own equations written out, closed forms and exact relations (dense_hebbian.md 1-2)."""
 
+from itertools import product
 from math import comb, factorial
 
 import numpy as np
@@ -370,6 +371,27 @@ def test_majority_vote_of_finitely_many(P, r, M):
     assert point.n == pytest.approx((w * abs(v)).sum() / (1 + (1 - r**2) / (M * r**2)), abs=1e-12)
     assert point.q == pytest.approx(1 - w[v == 0].sum(), abs=1e-12)
     assert point.entropy == pytest.approx(w[v == 0].sum() * np.log(2), abs=1e-10)
+
+
+@pytest.mark.parametrize(("P", "M", "T"), [(4, 3, 0.4), (3, 4, 0.3), (6, 2, 0.5)])
+def test_unequal_examples_grow_as_the_gain_says(P, M, T):
+    """The map of M overlaps x_a = (1/N) sum eta^a sigma, summed over all examples a site can have."""
+    r, gamma = 0.8, 0.03
+    point = mt.solve(Dense(P=P, gamma=gamma, T=T, r=r, M=M, protocol="unsupervised", etabar="binomial"))
+    assert point.label == "retrieval"
+    R, eta = r**2 + (1 - r**2) / M, np.array(list(product([-1, 1], repeat=M)))
+    w = ((1 + r * eta) / 2).prod(axis=1)
+    sd = np.sqrt(gamma * noise_of_single_examples(P, r, M) * P / 2 * point.q ** (P - 1)) / T
+
+    def image(x):
+        field = P / 2 / (R ** (P / 2) * M) * (eta @ x ** (P - 1)) / T
+        return (w * average(np.tanh, field, sd)[0]) @ eta
+
+    x = np.full(M, R * point.n / r)
+    np.testing.assert_allclose(image(x), x, atol=1e-11)
+    unequal = 1e-5 * np.array([1, -1] + [0] * (M - 2))
+    grown = (image(x + unequal) - image(x - unequal)) / 2
+    np.testing.assert_allclose(grown, point.example_gain * unequal, rtol=1e-7, atol=1e-13)
 
 
 @pytest.mark.parametrize("P", [3, 4])
