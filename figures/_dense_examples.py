@@ -43,8 +43,9 @@ def data(
     for law in ("binomial", "gaussian"):
         Model, load, const = family(Cell(P, N, gamma, 0, 1.0, 1), protocol, law)
         found = solve(Model(**const | {load: gamma, "T": T, "r": r[:, None], "M": M}))
+        there = found.m > SEEN if protocol == "supervised" else (found.m > SEEN) & ~(found.example_gain >= 1)
         for name in ("m", "n"):
-            ds[f"{name}_{law}"] = ("quality", "M_line"), np.where(found.m > SEEN, getattr(found, name), np.nan)
+            ds[f"{name}_{law}"] = ("quality", "M_line"), np.where(there, getattr(found, name), np.nan)
     step = one_step_overlap(P=P, gamma=gamma, protocol=protocol, r=r[:, None], M=M)
     ds["one_step"] = ("quality", "M_line"), step
     ds["M_x"] = "quality", minimal_examples(P=P, gamma=gamma, r=r, protocol=protocol, theta=theta)
@@ -80,6 +81,7 @@ def _label(axes: "list[Axes]", ds: xr.Dataset) -> None:
     told = rf"$\gamma = {ds.attrs['gamma']:g}$, $T' = {float(ds['T']):g}$; points: $N={ds.attrs['N_pull']}$"
     axes[0].legend(title=told, title_fontsize=7, loc="lower right", alignment="left")
     axes[0].set(ylabel="archetype overlap $m$", xscale="log", ylim=(0, 1.04))
-    axes[1].set(ylabel="example overlap $n$", ylim=(0, 1.04))
+    most = float(ds.largest.max()) if ds.attrs["protocol"] == "unsupervised" else 1.0
+    axes[1].set(ylabel="example overlap $n$", ylim=(0, 1.04 * max(1.0, most)))
     draw_pulls(axes[2], np.stack([ds[f"{name}_pull_finite"].where(ds.m_finite > SEEN) for name in ("m", "n")]))
     axes[2].set(xlabel="examples per pattern $M$", ylabel="pulls of $m$, $n$")

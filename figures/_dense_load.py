@@ -91,5 +91,5 @@ def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
             for pull, fill in ((at.m_pull_theory, "w"), (at.m_pull_finite, f"C{k}")):
                 axes.plot(at.gamma + 0.002 * j, pull[:, j], MARKERS[k], color=f"C{k}", mfc=fill)
     draw_pulls(axes, np.stack([ds.m_pull_theory, ds.m_pull_finite]))
-    axes.annotate("filled: against dashed lines", (0.97, 0.04), xycoords="axes fraction", ha="right")
+    axes.annotate("filled: against dashed lines", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top")
     axes.set(xlabel=r"load $\gamma = K P!/(2 N^{P-1})$", ylabel=r"$(m_N - m)/$error")

@@ -104,14 +104,15 @@ def compared(
 ) -> xr.Dataset:
     """``measured`` beside theory, m_theory and n_theory; that at the ``shrink`` of N, m_finite and n_finite; pulls.
 
-    A pull of m is over its error or over that of independent spins, sqrt((1 - m^2)/spins seen), whichever is larger:
-    where hardly a spin turns, samples that differ by one of them tell nothing of their spread.
+    A pull is over its error or over that of independent spins, sqrt((1 - m^2)/spins seen), whichever is larger: where
+    hardly a spin turns, samples that differ by one of them tell nothing of their spread.
     """
     ds = measured(cells, T, protocol, sweeps=sweeps, seed=seed)
     seen = np.array([[cell.N * cell.samples * (sweeps // 2 if t > 0 else 1) for t in T] for cell in cells])
     for kind, finite in (("theory", False), ("finite", True)):
-        for name, value in expected(cells, T, protocol, finite=finite).items():
-            least = np.sqrt(np.maximum(1 - value**2, 0) / seen) if name == "m" else 0.0
+        found = expected(cells, T, protocol, finite=finite)
+        least = np.sqrt(np.maximum(1 - found["m"] ** 2, 0) / seen)
+        for name, value in found.items():
             ds[f"{name}_{kind}"] = ("cell", "T"), value
             ds[f"{name}_pull_{kind}"] = (ds[name] - ds[f"{name}_{kind}"]) / np.maximum(ds[f"{name}_error"], least)
     return ds.assign_attrs(sweeps=sweeps, protocol=protocol)
@@ -166,7 +167,7 @@ def draw_pulls(axes: "Axes", pulls: Floats) -> None:
     high = 1.25 * max(4.0, float(np.nanmax(abs(pulls))))
     if high > 12:
         axes.set_yscale("symlog", linthresh=4, linscale=1.6)
-    ticks = [y for y in (-100, -30, -10, -3, 0, 3, 10, 30, 100) if abs(y) < high]
+    ticks = [y for y in (-1000, -100, -10, -3, 0, 3, 10, 100, 1000) if abs(y) < high]
     axes.set_yticks(ticks, [f"${y}$" for y in ticks])
     axes.set_yticks([], minor=True)
     axes.set_ylim(-high, high)

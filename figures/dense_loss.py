@@ -66,7 +66,8 @@ def draw(ds: xr.Dataset) -> "Figure":
 def _label(by_M: "Axes", by_m: "Axes", ds: xr.Dataset) -> None:
     by_M.set(xscale="log", yscale="log", xlabel="examples per pattern $M$", ylabel=r"loss $1 - m^P$")
     for k, P in enumerate(ds.network.values):
-        by_m.plot([], [], MARKERS[k] + "-", color=f"C{k}", label=f"$P={P}$")
+        N = int(ds.N.isel(protocol=0).values[ds.P.isel(protocol=0).values == P][0])
+        by_m.plot([], [], MARKERS[k] + "-", color=f"C{k}", label=f"$P={P}$, $N={N}$")
     for i, protocol in enumerate(PROTOCOLS):
         by_M.plot([], [], "o" + LINES[protocol], color="0.3", mfc="0.3" if i == 0 else "w", label=protocol)
     told = rf"$r={ds.attrs['r']:g}$, $\gamma={ds.attrs['gamma']:g}$, $T'={float(ds['T']):g}$"

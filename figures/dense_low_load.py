@@ -102,7 +102,11 @@ def _draw_pulls(axes: "Axes", ds: xr.Dataset) -> None:
                 beside = at["T"] + 0.006 * (k - 0.5)
                 axes.plot(beside, at.m_pull_theory, MARKERS[j], color=f"C{k}", mfc="w")
                 axes.plot(beside, at.m_pull_finite, MARKERS[j], color=f"C{k}")
+    for marker, N in zip(MARKERS, np.unique(ds.N), strict=False):
+        axes.plot([], [], marker, color="0.3", ms=2.8, label=f"{int(N)}")
     draw_pulls(axes, np.stack([ds.m_pull_theory, ds.m_pull_finite]))
+    told = "$N$; filled: at $\\gamma/s_N,\\ T'/s_N$"
+    axes.legend(title=told, loc="upper left", ncols=4, columnspacing=0.4, handletextpad=0, alignment="left")
     axes.set(xlabel=r"temperature $T'$", ylabel=r"$(m_N - m)/$error")
 
 
@@ -125,7 +129,7 @@ recipe = Recipe(
     draw=draw,
     full={
         "T": [0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
-        "hot": 0.7,
+        "hot": 0.6,
         "groups": [
             (1, 240, [(125, 64), (250, 64), (500, 64), (1000, 64)]),
             (2, 40, [(125, 64), (250, 32), (500, 12), (1000, 4)]),

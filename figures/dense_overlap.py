@@ -95,8 +95,8 @@ def _draw_shift(axes: "Axes", ds: xr.Dataset) -> None:
         at = ds.isel(cell=np.isclose(ds.gamma, g)).sel(T=ds.attrs["hot"])
         beside = 1e3 / at.N + 0.06 * (k - 1)
         shift = 1e3 * (at.m - at.m_theory)
-        told = {"fmt": MARKERS[k], "color": f"C{k + 2}", "mfc": "w", "label": rf"$\gamma={g:g}$"}
-        axes.errorbar(beside, shift, 1e3 * at.m_error, **told)
+        error, label = 1e3 * at.m_error, rf"$\gamma={g:g}$"
+        axes.errorbar(beside, shift, error, fmt=MARKERS[k], color=f"C{k + 2}", mfc="w", label=label)
         axes.plot(ds.inverse, 1e3 * ds[f"trend_{k}"], color=f"C{k + 2}")
     axes.axhline(0, color="0.4", lw=0.6)
     axes.legend(title=r"lines: theory at $\gamma/s_N,\ T'/s_N$", title_fontsize=7, loc="lower left", alignment="left")

@@ -97,6 +97,8 @@ def _settle(figure: "Figure") -> None:
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(tuple(round(x, 4) for x in axes.get_position().bounds))
+    for part in figure.subfigs:
+        part.patch.set_visible(False)  # nothing is seen of it, but a corner may be at 0 or at -0
 
 
 def recipes(beginnings: Sequence[str] = ()) -> list[Recipe]:
