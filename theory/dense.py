@@ -207,7 +207,8 @@ class DenseHebbian(Model):
     def _example_gain(self, x: Array, a: ExampleAverages) -> Array:
         """By how much the map makes differences between the overlaps with the examples of a pattern grow."""
         slope = self._signal(x[0])[1] / (self.r**2 * (1 + self.rho) * np.maximum(self.M - 1, 1))
-        return np.where(self.M > 1, chain(slope, a.C - self.r**2 * a.vv_C), 0.0)
+        with np.errstate(invalid="ignore"):
+            return np.where(self.M > 1, chain(slope, a.C - self.r**2 * a.vv_C), 0.0)
 
     def report(self, x: Array) -> Report:
         """f as in the class docstring, with (1 - q) = T C taken out of the glass terms.
