@@ -37,7 +37,7 @@ def binarise(images: xr.Dataset, *, threshold: str | float = "median", balance: 
 
     Raises
     ------
-    ValueError outside these ranges, or where no pixel is left.
+    ValueError outside these ranges, or where no pixel is left; TypeError where images is no such dataset.
 
     Source: thresholds at the median make every site unbiased, as patterns of the theory are; D. J. Amit, H. Gutfreund,
     H. Sompolinsky, Phys. Rev. A 35, 2293 (1987) for what biased patterns do.
@@ -47,6 +47,7 @@ def binarise(images: xr.Dataset, *, threshold: str | float = "median", balance: 
     >>> binarise(xr.Dataset(told, {"split": ("image", ["train"] * 4)})).eta.values.ravel()
     array([-1, -1,  1,  1], dtype=int8)
     """
+    _require_dataset(images, "images", ("grey", "label", "split"), "load_images")
     require(0 < balance <= 1, "balance", balance, "in (0, 1]")
     grey = images.grey.stack(site=("row", "column")).reset_index("site")
     train = np.ascontiguousarray(grey.values[images.split.values == "train"].T)
@@ -84,7 +85,7 @@ def archetypes(pixels: xr.Dataset) -> xr.Dataset:
 
     Raises
     ------
-    ValueError where there is no training image.
+    ValueError where there is no training image; TypeError where pixels is no such dataset.
 
     Source: the definition; r as in arXiv:2212.00606, whose sites all have the same.
 
@@ -93,6 +94,7 @@ def archetypes(pixels: xr.Dataset) -> xr.Dataset:
     >>> found.xi.values.tolist(), found.r.values.round(4).tolist()
     ([[1, 1, -1]], [0.5556])
     """
+    _require_dataset(pixels, "pixels", ("eta", "label", "split"), "binarise")
     train = pixels.split.values == "train"
     classes, sizes = np.unique(pixels.label.values[train], return_counts=True)
     require(classes.size > 0, "training images", classes.size, "at least one")
@@ -128,8 +130,8 @@ def image_examples(pixels: xr.Dataset, *, K: int, M: int, samples: int = 1, seed
 
     Raises
     ------
-    ValueError outside these ranges, TypeError for counts that are no integers, MemoryError, before anything is drawn,
-    where twice samples K M N bytes are not available.
+    ValueError outside these ranges, TypeError for counts that are no integers and where pixels is no such dataset,
+    MemoryError, before anything is drawn, where twice samples K M N bytes are not available.
 
     Source: arXiv:2212.00606, arXiv:2211.14067 for the theory; the definitions.
 
@@ -178,3 +180,11 @@ def image_examples(pixels: xr.Dataset, *, K: int, M: int, samples: int = 1, seed
 def _shuffled(items: NDArray[np.intp], seed: int, stream: str, row: int, lane: int, sample: int) -> NDArray[np.intp]:
     """All items in a random order."""
     return items[np.argsort(words(seed, STREAMS[stream], items.size, row=row, lane=lane, sample=sample), kind="stable")]
+
+
+def _require_dataset(ds: object, name: str, variables: tuple[str, ...], maker: str) -> None:
+    given = list(map(str, ds.variables)) if isinstance(ds, xr.Dataset) else [type(ds).__name__]
+    if not set(variables) <= set(given):
+        raise TypeError(
+            f"{name} must be a dataset of mattis.{maker}, with {', '.join(variables)}, got {', '.join(given)}"
+        )

@@ -187,6 +187,13 @@ def test_energies_take_them(protocol, P):
         (lambda p: image_examples(p, K=2**32, M=9, seed=1), MemoryError, r"^eta of N = 12, K = 4294967296, M = 9"),
         (lambda p: image_examples(p[{"image": slice(37)}], K=1, M=1, seed=1), ValueError, r"^test images of a class"),
         (lambda p: archetypes(p[{"image": slice(37, None)}]), ValueError, r"^training images must be at least one"),
+        (
+            lambda p: archetypes(made()),
+            TypeError,
+            r"^pixels must be a dataset of mattis.binarise, .* got grey",
+        ),
+        (lambda p: image_examples(p.eta, K=1, M=1, seed=1), TypeError, r"^pixels must be .*, got DataArray$"),
+        (lambda p: binarise(made().grey), TypeError, r"^images must be a dataset of mattis.load_images, with grey"),
         (lambda p: binarise(made(), balance=0.0), ValueError, r"^balance must be in \(0, 1\], got 0.0$"),
         (lambda p: binarise(made(), balance=1.1), ValueError, r"^balance must be in \(0, 1\], got 1.1$"),
         (
