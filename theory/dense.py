@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from ..core.backend import Array
 from ..core.errors import require_integer
 from ..core.hermite import hermite_weights
-from .dataset import PROTOCOLS, resolve
-from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
+from .examples import ExampleAverages, chain
 from .glass import GlassTemperatures, glass_temperatures
-from .model import Model, Report, parameter
+from .learner import Learner
+from .model import Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
 CLOSURES = ("full", "low_entropy")
@@ -21,7 +21,7 @@ DIAGONALS = ("excluded", "included")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DenseHebbian(Model):
+class DenseHebbian(Learner):
     r"""Network of N spins and K = 2 gamma N^(P-1)/P! patterns, :math:`H = -\frac{P!}{2N^{P-1}}\sum_\mu
     \sum_{i_1<\dots<i_P}\xi_{i_1}^\mu\sigma_{i_1}\cdots\xi_{i_P}^\mu\sigma_{i_P}` = -(N/2) sum m^P, replica symmetric.
 
@@ -111,21 +111,8 @@ class DenseHebbian(Model):
 
     def __post_init__(self) -> None:
         require_integer(self.P, "P", 3, 170, ">= 3 (P = 2 is Hopfield) and <= 170")
-        self.check_words(protocol=PROTOCOLS, closure=CLOSURES, diagonal=DIAGONALS, etabar=LAWS)
+        self.check_words(closure=CLOSURES, diagonal=DIAGONALS)
         super().__post_init__()
-        self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
-        mean_example(self.etabar, self.rho, self.r, self.M)
-        self._check_shapes()
-
-    @property
-    def order(self) -> tuple[str, ...]:  # type: ignore[override]
-        """m and q; with examples also n."""
-        return ("m", "q") if self.protocol == "storing" else ("m", "n", "q")
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The signal in the field (m, or n with examples) and C = (1 - q)/T."""
-        return ("m" if self.protocol == "storing" else "n", "C")
 
     def start(self, name: str) -> Array:
         """As aligned as can be (n^2 <= 1/(1 + rho)); frozen without alignment, if there is load; neither."""
@@ -144,10 +131,6 @@ class DenseHebbian(Model):
         """|n| <= 1 and 0 <= C <= 1/T."""
         with np.errstate(divide="ignore"):
             return self._stack(-1.0, 0.0), self._stack(1.0, 1 / np.asarray(self.T))
-
-    @property
-    def _examples(self) -> MeanExample:
-        return mean_example(self.etabar, self.rho, self.r, self.M)
 
     def _powers(self) -> list[tuple[int, Array]]:
         """(k, a_k) of xi(q) = gamma sum_k a_k q^k."""

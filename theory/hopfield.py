@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.backend import Array
-from .dataset import PROTOCOLS, resolve
-from .examples import LAWS, ExampleAverages, MeanExample, chain, mean_example
-from .model import Model, Report, parameter
+from .examples import ExampleAverages, chain
+from .learner import Learner
+from .model import Report, parameter
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
 
@@ -22,7 +22,7 @@ class SoftMode(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Hopfield(Model):
+class Hopfield(Learner):
     r"""Hebbian network of N spins and K = alpha N patterns, :math:`H = -\frac{1}{2N}\sum_\mu\sum_{i\ne j}
     \xi_i^\mu\xi_j^\mu\sigma_i\sigma_j`, replica symmetric.
 
@@ -97,23 +97,6 @@ class Hopfield(Model):
     }
     reference: ClassVar[str] = "Amit, Gutfreund, Sompolinsky, Ann. Phys. 173 (1987) 30"
 
-    def __post_init__(self) -> None:
-        self.check_words(protocol=PROTOCOLS, etabar=LAWS)
-        super().__post_init__()
-        self._set("rho", resolve(self.protocol, self.rho, self.r, self.M))
-        mean_example(self.etabar, self.rho, self.r, self.M)
-        self._check_shapes()
-
-    @property
-    def order(self) -> tuple[str, ...]:  # type: ignore[override]
-        """m and q; with examples also n."""
-        return ("m", "q") if self.protocol == "storing" else ("m", "n", "q")
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The signal in the field (m, or n with examples) and C = (1 - q)/T."""
-        return ("m" if self.protocol == "storing" else "n", "C")
-
     def start(self, name: str) -> Array:
         """Aligned with the pattern; frozen without alignment (without load there is no glass); neither."""
         if name not in self.starts:
@@ -153,10 +136,6 @@ class Hopfield(Model):
         """Alpha times a property of the noise; 0 without load, whatever the property."""
         with np.errstate(invalid="ignore"):
             return np.where(np.asarray(self.alpha) > 0, self.alpha * value, 0.0)
-
-    @property
-    def _examples(self) -> MeanExample:
-        return mean_example(self.etabar, self.rho, self.r, self.M)
 
     def _averages(self, x: Array) -> ExampleAverages:
         return self._examples.average(x[0], self._loaded(self._noise(x[1])[1]), self.T)
