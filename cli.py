@@ -261,7 +261,7 @@ def _beside_theory(ds: Any) -> dict[str, Any]:
     model = mt.Hopfield(alpha=ds.attrs["K"] / ds.attrs["N"], T=ds.T.values)
     theory = evaluate(model, "retrieval", default_solver)
     ends = ("retrieval", "paramagnet") if ds.attrs["start"] == "pattern" else ("paramagnet",)
-    known = theory["converged"] & (theory["stability"] > 0) & np.isin(model.label(theory), ends)
+    known = theory["converged"] & theory["stable"] & np.isin(model.label(theory), ends)
     columns = {"T": ds.T.values}
     for name, measured in {"m": ds.overlap.isel(mu=0), "energy": ds.energy}.items():
         found = mt.summary(measured.to_dataset(name=name), name)

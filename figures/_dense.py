@@ -63,7 +63,11 @@ def averaged(m: Floats, dims: tuple[str, ...]) -> xr.Dataset:
 
 
 def retrieved(over: Mapping[str, Any], const: Mapping[str, Any]) -> xr.Dataset:
-    """m of the stable retrieval solution of infinitely many sites, 0 where there is none; ``unconverged`` points."""
+    """m of the stable retrieval solution of infinitely many sites, and ``unconverged`` points.
+
+    m is 0 where there is none, nan where only that of unequal overlaps with the examples is missing to be stable.
+    """
     ds = sweep(DenseHebbian, over=over, const=const, starts=["retrieval"], progress=False).isel(start=0, drop=True)
-    m = ds.m.where(ds.converged & (ds.stability > 0), 0.0)
+    there = ds.converged & (ds.stability > 0)
+    m = ds.m.where(there, 0.0).where(ds.stable | ~there)
     return xr.Dataset({"m": m, "unconverged": (~ds.converged).astype(np.int8)}).drop_attrs()

@@ -17,8 +17,8 @@ SEEN = 0.05
 
 
 def data(
-    protocol: str,
     *,
+    protocol: str,
     P: int,
     N: int,
     gamma: float,
@@ -43,7 +43,7 @@ def data(
     for law in ("binomial", "gaussian"):
         Model, load, const = family(Cell(P, N, gamma, 0, 1.0, 1), protocol, law)
         found = solve(Model(**const | {load: gamma, "T": T, "r": r[:, None], "M": M}))
-        there = found.m > SEEN if protocol == "supervised" else (found.m > SEEN) & ~(found.example_gain >= 1)
+        there = (found.m > SEEN) & found.stable
         for name in ("m", "n"):
             ds[f"{name}_{law}"] = ("quality", "M_line"), np.where(there, getattr(found, name), np.nan)
     step = one_step_overlap(P=P, gamma=gamma, protocol=protocol, r=r[:, None], M=M)

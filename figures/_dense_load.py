@@ -19,8 +19,8 @@ NAMES = {"theory": "-", r"at $\gamma/s_N,\ T'/s_N$": "--", "Gaussian examples": 
 
 
 def data(
-    protocol: str,
     *,
+    protocol: str,
     T: list[float],
     r: float,
     M: int,

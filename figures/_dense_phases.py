@@ -27,12 +27,12 @@ LAWS: dict[str, dict[str, Any]] = {
     "binomial": {"etabar": "binomial"},
 }
 THETA = 0.9
-REGIONS = ("ergodic", "metastable", "retrieval", "undecided", "glass")
+REGIONS = ("ergodic", "metastable", "retrieval", "undecided", "glass", "singly")
 
 
 def data(
-    protocol: str,
     *,
+    protocol: str,
     M: list[int],
     top: dict[str, float],
     grid: dict[str, int],
@@ -65,15 +65,23 @@ def _regions(ds: xr.Dataset, name: str) -> xr.Dataset:
     """The region of every grid point, an index into REGIONS.
 
     Below T_s sqrt(gamma) the paramagnet is replaced by a glass of broken replica symmetry: where retrieval is a
-    solution there and not surely the phase, replica symmetry cannot decide.
+    solution there and not surely the phase, replica symmetry cannot decide. Where retrieval is unstable against unequal
+    overlaps with its examples, and else the phase, these are retrieved singly.
     """
     ds = classify(ds)
-    found = (ds.label.sel(start="retrieval") == "retrieval") & (ds.stability.sel(start="retrieval") > 0)
-    warm = ds.phase == "paramagnet"
-    codes = [(warm & ~found), (warm & found), ds.phase == "retrieval", (ds.phase == "none") & found]
+    retrieval = ds.sel(start="retrieval")
+    exists = (retrieval.label == "retrieval") & (retrieval.stability > 0)
+    found, warm, none = exists & retrieval.stable, ds.phase == "paramagnet", ds.phase == "none"
+    holds = {
+        "ergodic": warm & ~found,
+        "metastable": warm & found,
+        "retrieval": ds.phase == "retrieval",
+        "undecided": none & found,
+        "singly": none & exists & ~retrieval.stable,
+    }
     index = xr.full_like(ds.phase, REGIONS.index("glass"), dtype=np.int8)
-    for code, holds in enumerate(codes):
-        index = index.where(~holds, code)
+    for region, where in holds.items():
+        index = index.where(~where, REGIONS.index(region))
     lost = (~ds.converged).any("start").astype(np.int8)
     found_both = xr.Dataset({f"region{name}": index.astype(np.int8), f"unconverged{name}": lost})
     return found_both.drop_vars("start", errors="ignore").drop_attrs()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#FFFFFF", "#DCEBF5", "#9CC4E4", "#DDD3E8", "#E6E6E6")
+COLOURS = ("#FFFFFF", "#DCEBF5", "#9CC4E4", "#DDD3E8", "#E6E6E6", "#FBE3C4")
 LARGE_ERROR = 0.05
 OVERLAP: dict[str, Any] = {"cmap": "viridis", "vmin": 0, "vmax": 1}
 LINES: dict[str, dict[str, Any]] = {
@@ -31,7 +31,14 @@ LAW_LINES: dict[str, dict[str, Any]] = {
     "full": {"color": "#0072B2", "ls": "--", "label": "full closure"},
     "binomial": {"color": "#0072B2", "label": "exact law of $M$ examples"},
 }
-REGION_NAMES = ("ergodic", "ergodic, retrieval metastable", "retrieval", "retrieval or glass (needs RSB)", "glass")
+REGION_NAMES = (
+    "ergodic",
+    "ergodic, retrieval metastable",
+    "retrieval",
+    "retrieval or glass (needs RSB)",
+    "glass",
+    "single examples (no theory)",
+)
 
 
 def draw(ds: xr.Dataset) -> "Figure":
@@ -60,7 +67,7 @@ def draw(ds: xr.Dataset) -> "Figure":
         _name(at, ((LAW_LINES[closure]["label"], 0.62 * high, 0.93 * float(ds["T"].max())),))
     for first in ("storing", f"full {several[0]}"):
         axes[first].set_ylabel(r"temperature $T'$ $[J/k_B]$")
-    _key(axes["key"])
+    _key(axes["key"], np.unique(np.concatenate([ds.region.values.ravel(), ds.region_M.values.ravel()])))
     bar = above.colorbar(points, ax=list(axes.values()), pad=0.01)
     bar.set_label(rf"simulated overlap $m$, $N={ds.attrs['N']}$ ($\times$: error > {LARGE_ERROR:g})")
     left, right = below.subplots(1, 2)
@@ -113,6 +120,7 @@ def _draw_examples(left: "Axes", ds: xr.Dataset) -> None:
 
 
 def _draw_quality(axes: "Axes", ds: xr.Dataset) -> None:
+    axes.set_facecolor(COLOURS[REGIONS.index("singly")])
     axes.pcolormesh(ds.r, ds.M_of_r, ds.m_of_r.T, shading="nearest", rasterized=True, alpha=0.55, **OVERLAP)
     if ds.unconverged_r.any():
         axes.contourf(ds.r, ds.M_of_r, ds.unconverged_r.T, levels=[0.5, 1.5], colors="none", hatches=["xxxx"])
@@ -128,15 +136,14 @@ def _draw_quality(axes: "Axes", ds: xr.Dataset) -> None:
     axes.set_xticks([], minor=True)
 
 
-def _key(axes: "Axes") -> None:
-    """The lines and the shades of the panels in (gamma, T)."""
+def _key(axes: "Axes", regions: Any) -> None:
+    """The lines and the shades of the panels."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     styles = (*LINES.values(), *GLASS.values(), NISHIMORI)
     handles: list[Any] = [Line2D([], [], **style) for style in styles]
-    shades = zip(REGION_NAMES, COLOURS, strict=True)
-    handles += [Patch(fc=colour, ec="0.4", lw=0.5, label=name) for name, colour in shades]
+    handles += [Patch(fc=COLOURS[k], ec="0.4", lw=0.5, label=REGION_NAMES[k]) for k in regions]
     axes.legend(handles=handles, loc="center left", bbox_to_anchor=(-0.4, 0.5), fontsize=6, handlelength=1.8)
     axes.set_axis_off()
 

@@ -23,8 +23,8 @@ EXACT = {"etabar": "binomial"}
 
 
 def data(
-    protocol: str,
     *,
+    protocol: str,
     storage: dict[str, Any],
     detection: dict[str, Any],
     samples: int,

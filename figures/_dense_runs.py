@@ -63,7 +63,7 @@ def family(cell: Cell, protocol: str, law: str) -> tuple[Any, str, dict[str, Any
 def expected(
     cells: Sequence[Cell], T: Sequence[float], protocol: str = "storing", law: str = "binomial", *, finite: bool = False
 ) -> dict[str, Floats]:
-    """m and n of the retrieval start, (cell, T), 0 where that ends without alignment; without examples n is m.
+    """m and n of the retrieval start, (cell, T), 0 where that ends without a stable one; without examples n is m.
 
     For infinitely many sites, or with the ``shrink`` of N.
     """
@@ -72,8 +72,9 @@ def expected(
         Model, load, const = family(cell, protocol, law)
         by = cell.shrink if finite else 1.0
         found.append(solve(Model(**{load: cell.gamma / by}, T=np.asarray(T) / by, **const)))
-    m = np.array([one.m for one in found])
-    return {"m": m, "n": np.array([one.n if c.M else one.m for c, one in zip(cells, found, strict=True)])}
+    m = np.array([np.where(one.stable, one.m, 0.0) for one in found])
+    n = np.array([one.n if cell.M else one.m for cell, one in zip(cells, found, strict=True)])
+    return {"m": m, "n": np.where(m == 0, 0.0, n)}
 
 
 def measured(

@@ -1,23 +1,14 @@
 r"""Supervised dense network: m and n against the number of examples, replica theory, one step, and Monte Carlo."""
 
-from typing import Any
-
-import xarray as xr
-
-from . import _dense_examples
+from ._dense_examples import data, draw
 from .recipe import Recipe
-
-
-def data(**arguments: Any) -> xr.Dataset:
-    """m and n of the network that learns from class means."""
-    return _dense_examples.data("supervised", **arguments)
-
 
 recipe = Recipe(
     name="dense_supervised_examples",
     data=data,
-    draw=_dense_examples.draw,
+    draw=draw,
     full={
+        "protocol": "supervised",
         "P": 4,
         "N": 100,
         "gamma": 0.1,
@@ -30,6 +21,7 @@ recipe = Recipe(
         "n_line": 80,
     },
     draft={
+        "protocol": "supervised",
         "P": 4,
         "N": 30,
         "gamma": 0.05,

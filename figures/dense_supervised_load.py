@@ -1,23 +1,14 @@
 r"""Supervised dense network: m against the load for P = 2, 4, 6 at T' = 0 and 0.2, theory and Monte Carlo."""
 
-from typing import Any
-
-import xarray as xr
-
-from . import _dense_load
+from ._dense_load import data, draw
 from .recipe import Recipe
-
-
-def data(**arguments: Any) -> xr.Dataset:
-    """m of the network that learns from class means."""
-    return _dense_load.data("supervised", **arguments)
-
 
 recipe = Recipe(
     name="dense_supervised_load",
     data=data,
-    draw=_dense_load.draw,
+    draw=draw,
     full={
+        "protocol": "supervised",
         "T": [0.0, 0.2],
         "r": 0.8,
         "M": 9,
@@ -30,6 +21,7 @@ recipe = Recipe(
         "n_line": 60,
     },
     draft={
+        "protocol": "supervised",
         "T": [0.0, 0.2],
         "r": 0.8,
         "M": 9,

@@ -1,24 +1,15 @@
 r"""Supervised dense network: ultra-storage and ultra-detection from a corrupted archetype, theory and simulation."""
 
-from typing import Any
-
-import xarray as xr
-
-from . import _dense_regimes
+from ._dense_regimes import data
 from ._dense_regimes_drawn import draw
 from .recipe import Recipe
-
-
-def data(**arguments: Any) -> xr.Dataset:
-    """Both regimes of the network that learns from class means."""
-    return _dense_regimes.data("supervised", **arguments)
-
 
 recipe = Recipe(
     name="dense_supervised_regimes",
     data=data,
     draw=draw,
     full={
+        "protocol": "supervised",
         "storage": {
             "gamma": 0.02,
             "N": 100,
@@ -32,6 +23,7 @@ recipe = Recipe(
         "n_line": 60,
     },
     draft={
+        "protocol": "supervised",
         "storage": {"gamma": 0.02, "N": 32, "r": [0.6], "M": [[2, 4, 16]], "weakest": 0.2},
         "detection": {"N": [24, 32], "x": [1.0, 1.6, 2.5], "largest": 200},
         "samples": 3,

@@ -1,23 +1,14 @@
 r"""Unsupervised dense network: m and n against the number of examples, replica theory, one step, and Monte Carlo."""
 
-from typing import Any
-
-import xarray as xr
-
-from . import _dense_examples
+from ._dense_examples import data, draw
 from .recipe import Recipe
-
-
-def data(**arguments: Any) -> xr.Dataset:
-    """m and n of the network that learns from single examples."""
-    return _dense_examples.data("unsupervised", **arguments)
-
 
 recipe = Recipe(
     name="dense_unsupervised_examples",
     data=data,
-    draw=_dense_examples.draw,
+    draw=draw,
     full={
+        "protocol": "unsupervised",
         "P": 4,
         "N": 140,
         "gamma": 0.05,
@@ -30,6 +21,7 @@ recipe = Recipe(
         "n_line": 80,
     },
     draft={
+        "protocol": "unsupervised",
         "P": 4,
         "N": 30,
         "gamma": 0.05,

@@ -1,24 +1,15 @@
 r"""Unsupervised dense network: phases in load, temperature, number and quality of examples; theory and Monte Carlo."""
 
-from typing import Any
-
-import xarray as xr
-
-from . import _dense_phases
+from ._dense_phases import data
 from ._dense_phases_drawn import draw
 from .recipe import Recipe
-
-
-def data(**arguments: Any) -> xr.Dataset:
-    """Regions, boundaries and simulations of the network that learns from single examples."""
-    return _dense_phases.data("unsupervised", **arguments)
-
 
 recipe = Recipe(
     name="dense_unsupervised_phases",
     data=data,
     draw=draw,
     full={
+        "protocol": "unsupervised",
         "M": [20, 10, 5],
         "top": {"gamma": 0.5, "T": 1.05, "M": 100, "M_of_r": 200, "r": 0.3},
         "grid": {"gamma": 101, "T": 85, "line": 85, "M": 40, "r": 80},
@@ -26,6 +17,7 @@ recipe = Recipe(
         "weak": {"gamma": 0.05, "r": [0.35, 0.45, 0.55, 0.65, 0.8, 0.95], "M": [1, 2, 4, 8, 16, 32]},
     },
     draft={
+        "protocol": "unsupervised",
         "M": [10],
         "top": {"gamma": 0.5, "T": 1.05, "M": 50, "M_of_r": 50, "r": 0.25},
         "grid": {"gamma": 11, "T": 8, "line": 5, "M": 5, "r": 6},

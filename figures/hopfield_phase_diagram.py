@@ -38,7 +38,7 @@ def data(
 
 def _regions(grid: xr.Dataset) -> xr.Dataset:
     """The region of every grid point, as an index into PHASES; metastable retrieval is no phase of its own."""
-    found = (grid.label.sel(start="retrieval") == "retrieval") & (grid.stability.sel(start="retrieval") > 0)
+    found = (grid.label.sel(start="retrieval") == "retrieval") & grid.stable.sel(start="retrieval")
     index = xr.zeros_like(grid.phase, dtype=np.int32)
     for code, name in enumerate(PHASES):
         index = index.where(grid.phase != name, code)

@@ -49,12 +49,12 @@ class Recipe:
     draft: Mapping[str, Any]
 
     def key(self, arguments: Mapping[str, Any]) -> str:
-        """Sixteen hex digits over the arguments, the source of ``data`` and of all it may use, versions."""
+        """Sixteen hex digits over the arguments, the module of ``data`` and the sources of all it may use, versions."""
         used = sources_hash(packages=tuple(p for p in PACKAGES if p != "figures"))
-        shared = sorted(Path(__file__).parent.glob("_[a-z]*.py"))
-        used += "".join(path.read_text() for path in shared)
+        own = [Path(inspect.getfile(self.data)), *sorted(Path(__file__).parent.glob("_[a-z]*.py"))]
+        used += "".join(path.read_text() for path in own)
         versions = [np.__version__, scipy.__version__, xr.__version__]
-        told = json.dumps([self.name, dict(arguments), inspect.getsource(self.data), used, versions], default=str)
+        told = json.dumps([self.name, dict(arguments), used, versions], default=str)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def dataset(self, folder: Path, *, draft: bool = False) -> xr.Dataset:

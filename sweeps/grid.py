@@ -25,6 +25,7 @@ LONG_NAMES = {
     "replicon": "1 - de Almeida-Thouless value",
     "admissible": "whether the solution may be the state of equilibrium",
     "stability": "least real part of the spectrum of 1 - map'",
+    "stable": "whether small changes of the solution die out",
     "example_gain": "growth per step of differences between the overlaps with examples",
     "quadrature_error": "estimated error of the Gaussian averages",
     "residual": "largest |F(x) - x|",

@@ -22,7 +22,7 @@ def learning_threshold(
 ) -> Solution:
     r"""The number of examples from which on a network has learned: a solution exists, is stable and is good enough.
 
-    .. math:: M_c = \min\{M : \text{for every } M' \ge M \text{ the solution exists, stability} > 0,\ m \ge \theta\}
+    .. math:: M_c = \min\{M : \text{for every } M' \ge M \text{ the solution exists, is stable},\ m \ge \theta\}
 
     M is halved from ``most`` until the solution, sought from its own start, is lost, and then bisected. Very few
     examples may be retrieved too, being stored like patterns themselves, and lost again before the pattern is
@@ -37,7 +37,7 @@ def learning_threshold(
     of : str
         The solution, one of ``Model.starts``.
     most : int in [1, 2^52]
-        The largest M tried; the binomial law of the mean example costs sqrt(M) and needs a smaller one.
+        The largest M tried; the binomial law of the mean example costs sqrt(M) and takes 2^26 at most.
     **const
         The other parameters by name, scalars or arrays that broadcast; the quality r among them.
 
@@ -70,7 +70,7 @@ def learning_threshold(
     def learned(M: Array, i: Index) -> NDArray[np.bool_]:
         model = at(M, i)
         found = describe(model, fixed_points(model, of, _SOLVER))
-        there = found["converged"] & (found["stability"] > 0) & (model.label(found) == of)
+        there = found["converged"] & found["stable"] & (model.label(found) == of)
         return there & (found["m"] >= asked[i])
 
     return _solution(at, of, _from_on(learned, asked.size, most), shape)

@@ -11,7 +11,9 @@ from ..theory.model import Model
 def classify(ds: xr.Dataset) -> xr.Dataset:
     """Name the solution each start ended on, and the phase: the stable one of lowest free energy.
 
-    Stable means ``stability`` > 0, the least real part of the spectrum of 1 - map' within the ansatz. Only a
+    Stable means ``stability`` > 0, the least real part of the spectrum of 1 - map' within the ansatz, and
+    ``example_gain`` < 1 where there is one: where only that fails, and f is lower than that of all stable solutions, a
+    state that overlaps with single examples is still lower, which is none of those named. Only a
     solution the model calls ``admissible`` is a phase: one with a free energy (in the Hopfield network D > 0), and in
     the dense network one that the broken glass cannot replace. The replicon does not decide.
 
@@ -24,7 +26,7 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     -------
     xr.Dataset
         The same with ``label`` (start, *over), ``"unconverged"`` where the iteration failed, and ``phase``
-        (*over), ``"none"`` where no start gave a stable solution that may be one.
+        (*over), ``"none"`` where no start gave a stable solution that may be one, or single examples win.
 
     Raises
     ------
@@ -40,10 +42,12 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     """
     model = _model(ds)
     label = np.where(ds.converged, model.label({str(k): v.values for k, v in ds.data_vars.items()}), "unconverged")
-    f = ds.free_energy.where(ds.converged & ds.admissible & (ds.stability > 0)).fillna(np.inf)
+    f = ds.free_energy.where(ds.converged & ds.admissible & ds.stable).fillna(np.inf)
     best = f.argmin("start")
     labels = xr.DataArray(label, dims=f.dims, attrs={"long_name": "solution reached"})
-    phase = labels.isel(start=best).where(np.isfinite(f.min("start")), "none")
+    singly = ds.free_energy.where(ds.converged & (ds.stability > 0) & ~ds.stable).min("start")
+    known = np.isfinite(f.min("start")) & ~(singly < f.min("start"))
+    phase = labels.isel(start=best).where(known, "none")
     phase.attrs["long_name"] = "stable solution of lowest free energy"
     return ds.assign(label=labels, phase=phase.drop_vars("start", errors="ignore"))
 

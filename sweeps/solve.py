@@ -24,7 +24,8 @@ class Solution:
 
     The order parameters and the parameters of the model (``solution.m``, ``solution.alpha``), and
     ``free_energy``, ``energy``, ``entropy``, ``residual``, ``converged``, ``n_steps``, ``quadrature_error``
-    (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``replicon``,
+    (of the map at the solution), ``stability`` (least real part of the spectrum of 1 - map'), ``stable`` (whether it
+    is > 0, and where a model has an ``example_gain`` that < 1), ``replicon``,
     ``admissible`` (whether it may be the state of equilibrium, as the model says) and ``label`` (the name of the
     solution, which need not be the start's). ``ansatz`` and the words of the model (``protocol``, ``closure``) too.
 
@@ -67,6 +68,7 @@ def describe(model: Model, root: Root) -> dict[str, NDArray[Any]]:
     found: dict[str, NDArray[Any]] = model.order_parameters(root.x) | report._asdict()
     found["admissible"] = model.admissible(root.x, report)
     found["stability"] = stability(root.J)
+    found["stable"] = (found["stability"] > 0) & np.logical_not(found.get("example_gain", 0.0) >= 1)
     found["residual"], found["converged"], found["n_steps"] = root.residual, root.converged, root.n_steps
     return found
 

@@ -74,7 +74,7 @@ class DenseHebbian(Learner):
 
     Theory is of states that overlap with all M examples of a pattern alike. Unsupervised, differences of these overlaps
     grow by ``example_gain`` = mu'(n) E[(1 - r^2 v^2) sech^2 h]/(R (M - 1) T) in one step: where it is 1 or more, the
-    solution is no state, and the network retrieves single examples.
+    solution is unstable, and the network retrieves single examples.
 
     Examples
     --------

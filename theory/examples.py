@@ -13,11 +13,13 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from ..core.backend import Array
+from ..core.errors import require
 from ..core.quadrature import FieldAverages, field, field_error
 
 LAWS = ("gaussian", "binomial")
 """Words for ``MeanExample``: Gaussian as in the papers, or exact for finite M."""
 _REACH = 9.5  # standard deviations of k that are summed
+_MOST = 2**26  # examples: 1/M is the difference from the Gaussian law at equal rho
 _AT_ONCE = 2**18  # terms of the sum at a time
 
 
@@ -110,6 +112,7 @@ def mean_example(etabar: str, rho: Array, r: Array | None, M: Array | None) -> M
         return MeanExample(rho)
     if r is None or M is None:
         raise ValueError("etabar='binomial' needs both r and M")
+    require(M <= _MOST, "M", M, "<= 2^26 with etabar='binomial', a sum over sqrt(M) terms")
     return MeanExample(rho, r, M)
 
 

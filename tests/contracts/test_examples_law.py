@@ -155,3 +155,8 @@ def test_a_single_example_is_a_pattern_of_its_own(protocol, r):
         np.testing.assert_allclose(getattr(found, name), getattr(storing, name), rtol=0, atol=1e-10, err_msg=name)
     np.testing.assert_allclose(found.m, r * storing.m, rtol=0, atol=1e-10)
     np.testing.assert_allclose(found.n, r * storing.m, rtol=0, atol=1e-10)
+
+
+def test_too_many_examples_to_sum_over():
+    with pytest.raises(ValueError, match=r"^M must be <= 2\^26 with etabar='binomial', a sum over sqrt"):
+        mt.Hopfield(alpha=0.1, T=0.1, protocol="supervised", r=0.5, M=2**26 + 1, etabar="binomial")

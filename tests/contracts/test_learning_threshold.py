@@ -14,7 +14,7 @@ def learned_at(Model, M, theta, **const):
     """Whether the retrieval solution is there, stable and good enough, at each of many M."""
     model = Model(M=M, **const)
     found = evaluate(model, "retrieval", Newton())
-    there = found["converged"] & (found["stability"] > 0) & (model.label(found) == "retrieval")
+    there = found["converged"] & found["stable"] & (model.label(found) == "retrieval")
     return there & (found["m"] >= theta)
 
 
@@ -115,3 +115,16 @@ def test_bad_arguments():
     refused(r"^r must be finite and in \(0, 1\], got 0.0$", r=0.0)
     with pytest.raises(ValueError, match="must be given together, got M alone"):
         learning_threshold(mt.Hopfield, alpha=0.05, T=0.1, protocol="supervised")
+
+
+def test_two_examples_stored_singly_are_no_class():
+    """At M = 2 their solution in common, m = r, is unstable: it is no phase, and M = 2 does not count as learned."""
+    const = {"P": 4, "gamma": 0.05, "T": 0.2, "protocol": "unsupervised", "etabar": "binomial"}
+    pair = mt.classify(mt.sweep(mt.DenseHebbian, over={"M": [1, 2, 9]}, const=const | {"r": 0.8}))
+    retrieval = pair.sel(start="retrieval")
+    assert retrieval.stable.values.tolist() == [True, False, True]
+    assert (retrieval.stability > 0).all()
+    assert pair.phase.values.tolist() == ["retrieval", "none", "retrieval"]
+    learned = mt.learning_threshold(mt.DenseHebbian, theta=0.9, r=0.92, most=2**12, **const)
+    assert learned.M == 3
+    assert mt.solve(mt.DenseHebbian(r=0.92, M=2, **const)).m > 0.9

@@ -260,6 +260,7 @@ def by_hand(**changes):
         "replicon": np.full((3, 5), -np.inf),
         "admissible": [[True] * 5, [True] * 5, [False] + [True] * 4],
     }  # fmt: skip
+    values["stable"] = np.array(values["stability"]) > 0
     dims = ("start", "alpha")
     ds = xr.Dataset(
         {k: (dims, np.array(v)) for k, v in values.items()}, attrs={"model": "mattis.theory.hopfield:Hopfield"}
@@ -294,6 +295,14 @@ def test_a_solution_that_is_not_admissible_is_never_a_phase():
     assert mt.classify(by_hand(admissible=admissible)).phase.values.tolist()[0] == "spin_glass"
     admissible[1, 0] = False
     assert mt.classify(by_hand(admissible=admissible)).phase.values.tolist()[0] == "none"
+
+
+def test_where_single_examples_win_there_is_no_phase():
+    """Unstable against them alone, and lowest: none, and no matter where it is not lowest."""
+    stable = by_hand().stable.copy()
+    stable[0, :2] = False
+    found = mt.classify(by_hand(stable=stable)).phase.values.tolist()
+    assert found == ["none", "spin_glass", "spin_glass", "spin_glass", "none"]
 
 
 def test_classify_leaves_its_argument():
