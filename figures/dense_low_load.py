@@ -13,6 +13,7 @@ from ..sweeps.solve import solve
 from ..theory.dense import DenseHebbian
 from ..theory.load import load_to_gamma
 from ._dense_runs import MARKERS, Cell, Floats, compared, draw_pulls, expected
+from ._panels import three_panels
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -68,14 +69,7 @@ def _single(N: int, T: float) -> float:
 
 def draw(ds: xr.Dataset) -> "Figure":
     """m(T) beside the simulations of the largest networks, the pulls of all, and the shift against 1/N."""
-    import matplotlib.pyplot as plt
-
-    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 5.4), height_ratios=[2, 1.5, 1.6])
-    pulls.sharex(top)
-    _draw_overlap(top, ds)
-    _draw_pulls(pulls, ds)
-    _draw_shift(shift, ds)
-    return figure
+    return three_panels(ds, (_draw_overlap, _draw_pulls, _draw_shift), height=5.4, ratios=[2, 1.5, 1.6])
 
 
 def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:

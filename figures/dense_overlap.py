@@ -9,6 +9,7 @@ from ..sweeps.lines import spinodal
 from ..sweeps.solve import solve
 from ..theory.dense import DenseHebbian
 from ._dense_runs import MARKERS, Cell, compared, draw_pulls, expected
+from ._panels import three_panels
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -51,14 +52,7 @@ def data(
 
 def draw(ds: xr.Dataset) -> "Figure":
     """m(gamma) beside the simulations, the pulls of every one of them, and the shift against 1/N."""
-    import matplotlib.pyplot as plt
-
-    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 5.4), height_ratios=[2, 1.5, 1.6])
-    pulls.sharex(top)
-    _draw_overlap(top, ds)
-    _draw_pulls(pulls, ds)
-    _draw_shift(shift, ds)
-    return figure
+    return three_panels(ds, (_draw_overlap, _draw_pulls, _draw_shift), height=5.4, ratios=[2, 1.5, 1.6])
 
 
 def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:

@@ -13,6 +13,7 @@ from ..mc.stats import summary
 from ..sweeps.lines import spinodal
 from ..sweeps.solve import solve
 from ..theory.hopfield import Hopfield
+from ._panels import three_panels
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -87,14 +88,7 @@ def _run(
 
 def draw(ds: xr.Dataset) -> "Figure":
     """m(T) beside the simulations; their pulls; and the shift close to the spinodal against 1/N."""
-    import matplotlib.pyplot as plt
-
-    figure, (top, pulls, shift) = plt.subplots(3, 1, figsize=(3.375, 4.7), height_ratios=[2.2, 1, 1.2])
-    pulls.sharex(top)
-    _draw_overlap(top, ds)
-    _draw_pulls(pulls, ds)
-    _draw_shift(shift, ds)
-    return figure
+    return three_panels(ds, (_draw_overlap, _draw_pulls, _draw_shift), height=4.7, ratios=[2.2, 1, 1.2])
 
 
 def _draw_overlap(axes: "Axes", ds: xr.Dataset) -> None:

@@ -53,8 +53,10 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _model(ds: xr.Dataset) -> type[Model]:
-    module, _, name = str(ds.attrs.get("model", "")).partition(":")
+    attrs = ds.attrs if isinstance(ds, xr.Dataset) else {}
+    module, _, name = str(attrs.get("model", "")).partition(":")
     if not name:
-        raise ValueError(f"ds must be a dataset of mattis.sweep, with the attribute 'model', got {dict(ds.attrs)!r}")
+        told = f"{type(ds).__name__} with {dict(attrs)!r}"
+        raise ValueError(f"ds must be a dataset of mattis.sweep, with the attribute 'model', got a {told}")
     found: type[Model] = getattr(import_module(module), name)
     return found

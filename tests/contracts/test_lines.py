@@ -314,3 +314,5 @@ def test_classify_leaves_its_argument():
 def test_classify_needs_the_name_of_a_model():
     with pytest.raises(ValueError, match=r"^ds must be a dataset of mattis.sweep, with the attribute 'model'"):
         mt.classify(by_hand().drop_attrs())
+    with pytest.raises(ValueError, match=r"^ds must be a dataset of mattis.sweep.*, got a Solution with {}$"):
+        mt.classify(mt.solve(mt.Hopfield(alpha=0.1, T=0.1)))
