@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .sweeps.learning import learning_threshold
     from .sweeps.lines import at_line, spinodal, transition
     from .sweeps.phases import classify
+    from .sweeps.rsb import rsb
     from .sweeps.solve import Solution, solve
     from .sweeps.sweep import sweep
     from .theory.curie_weiss import CurieWeiss
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .theory.learning import minimal_examples, minimal_quality, one_step_overlap, ultra_detection
     from .theory.load import gamma_to_K, load_to_gamma
     from .theory.loss import loss
+    from .theory.pspin import PSpin
     from .theory.sk import SherringtonKirkpatrick
     from .theory.zero_error import zero_error_load
 
@@ -59,6 +61,7 @@ _WHERE = {
     "Metropolis": "mc.samplers",
     "Newton": "solvers.newton",
     "OverlapEnergy": "mc.energy",
+    "PSpin": "theory.pspin",
     "ParallelTempering": "mc.samplers",
     "SherringtonKirkpatrick": "theory.sk",
     "Solution": "sweeps.solve",
@@ -94,6 +97,7 @@ _WHERE = {
     "q_in_time": "mc.equilibration",
     "q_symmetry": "mc.equilibration",
     "replica_overlap": "mc.observables",
+    "rsb": "sweeps.rsb",
     "simulate": "mc.run",
     "sk_identity": "mc.identities",
     "solve": "sweeps.solve",

@@ -14,6 +14,7 @@ from .examples import ExampleAverages, chain
 from .glass import GlassTemperatures, glass_temperatures
 from .learner import Learner
 from .model import Report, parameter
+from .noise import Mixture, Noise
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
 CLOSURES = ("full", "low_entropy")
@@ -156,14 +157,14 @@ class DenseHebbian(Learner):
         return slope * n, (self.P - 1) * slope
 
     def _averages(self, x: Array) -> ExampleAverages:
-        return self._examples.average(self._signal(x[0])[0], self.gamma * self._noise(x[1])[1], self.T)
+        return self.mean_example.average(self._signal(x[0])[0], self.gamma * self._noise(x[1])[1], self.T)
 
     def self_consistency(self, x: Array) -> tuple[Array, Array]:
         """(n, C) -> (E v tanh/(1 + rho), E sech^2/T); m replaces E v tanh in the low-entropy closure."""
         n, C = x
         _, first, second = self._noise(C)
         mu, mu_n = self._signal(n)
-        a = self._examples.average(mu, self.gamma * first, self.T)
+        a = self.mean_example.average(mu, self.gamma * first, self.T)
         with np.errstate(invalid="ignore"):
             by_C = -np.asarray(self.T) * self.gamma * second
             share = 1 + self.rho
@@ -184,14 +185,16 @@ class DenseHebbian(Learner):
         if self.protocol == "storing":
             return {"m": x[0], "q": q}
         a = self._averages(x)
-        found = {"m": a.tanh, "n": x[0], "q": q}
-        return found | {"example_gain": self._example_gain(x, a)} if self.protocol == "unsupervised" else found
+        found, gain = {"m": a.tanh, "n": x[0], "q": q}, self.example_gain(x[0], a.C, a.vv_C)
+        return found if gain is None else found | {"example_gain": gain}
 
-    def _example_gain(self, x: Array, a: ExampleAverages) -> Array:
+    def example_gain(self, n: Array, C: Array, vv_C: Array) -> Array | None:
         """By how much the map makes differences between the overlaps with the examples of a pattern grow."""
-        slope = self._signal(x[0])[1] / (self.r**2 * (1 + self.rho) * np.maximum(self.M - 1, 1))
+        if self.protocol != "unsupervised":
+            return None
+        slope = self._signal(n)[1] / (self.r**2 * (1 + self.rho) * np.maximum(self.M - 1, 1))
         with np.errstate(invalid="ignore"):
-            return np.where(self.M > 1, chain(slope, a.C - self.r**2 * a.vv_C), 0.0)
+            return np.where(self.M > 1, chain(slope, C - self.r**2 * vv_C), 0.0)
 
     def report(self, x: Array) -> Report:
         """f as in the class docstring, with (1 - q) = T C taken out of the glass terms.
@@ -203,7 +206,7 @@ class DenseHebbian(Learner):
         n, C = x
         q, first, second = self._noise(C)
         mu = self._signal(n)[0]
-        a = self._examples.average(mu, self.gamma * first, self.T)
+        a = self.mean_example.average(mu, self.gamma * first, self.T)
         signal = (1 + self.rho) ** (self.P / 2) * n**self.P
         with np.errstate(invalid="ignore"):
             frozen, curved = self.gamma * C * self._difference(q), self.gamma * C * C * self._curvature(q)
@@ -214,7 +217,7 @@ class DenseHebbian(Learner):
             -0.5 * signal - frozen,
             a.entropy - 0.5 * curved,
             1 - unstable,
-            self._examples.error(mu, self.gamma * first, self.T),
+            self.mean_example.error(mu, self.gamma * first, self.T),
         )
 
     def _difference(self, q: Array) -> Array:
@@ -257,9 +260,17 @@ class DenseHebbian(Learner):
         units = np.reshape(np.array(found).reshape(-1, 2)[which.ravel()], (*whole.shape, 2))
         return GlassTemperatures(*(units[..., i] * np.sqrt(self.gamma * whole) for i in (0, 1)))
 
+    def noise(self) -> Noise:
+        """R = xi'(q)."""
+        return Mixture(tuple((k, float(self.gamma * a)) for k, a in self._powers()))
+
+    def signal(self, n: Any) -> tuple[Any, Any]:
+        """mu of the class docstring, of energy -(1 + rho)^(P/2) n^P/2."""
+        return self._signal(n)[0], -0.5 * (1 + self.rho) ** (self.P / 2) * n**self.P
+
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, gamma, x) at signal m (n with examples) and noise sd = sqrt(xi'(q)): gamma = sd^2/(xi'/gamma)."""
-        a = self._examples.average(self._signal(m)[0], sd**2, self.T)
+        a = self.mean_example.average(self._signal(m)[0], sd**2, self.T)
         _, first, _ = self._noise(a.C)
         with np.errstate(divide="ignore", invalid="ignore"):
             gamma = np.where(first > 0, sd**2 / first, np.nan)

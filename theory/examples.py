@@ -19,6 +19,7 @@ from ..core.quadrature import FieldAverages, field, field_error
 LAWS = ("gaussian", "binomial")
 """Words for ``MeanExample``: Gaussian as in the papers, or exact for finite M."""
 _REACH = 9.5  # standard deviations of k that are summed
+_LEAST = 1e-18  # weight of a k that is summed
 _MOST = 2**26  # examples: 1/M is the difference from the Gaussian law at equal rho
 _AT_ONCE = 2**18  # terms of the sum at a time
 
@@ -93,6 +94,21 @@ class MeanExample:
             )
         return [x / whole for x in sums or []]
 
+    def nodes(self, mu: float, noise: float, step: float) -> tuple[Array, Array, Array]:
+        """Fields h = mu v + z sqrt(noise) of one point, their weights and the mean v at each; h at most ``step`` apart."""
+        if self.r is None or self.M is None:
+            sd = float(np.sqrt(noise + self.rho * mu**2))
+            z, w = _normal(sd, step)
+            return mu + sd * z, w, 1 + (self.rho * mu / sd * z if sd > 0 else 0.0 * z)
+        z, w = _normal(float(np.sqrt(noise)), step)
+        k = np.arange(float(self.M) + 1)
+        p = float(1 + self.r) / 2
+        law = np.exp(gammaln(self.M + 1) - gammaln(k + 1) - gammaln(self.M - k + 1) + xlogy(k, p) + xlog1py(self.M - k, -p))
+        kept = law > _LEAST
+        v = np.repeat((2 * k[kept] / self.M - 1) / self.r, z.size)
+        h = mu * v + np.tile(np.sqrt(noise) * z, kept.sum())
+        return h, np.repeat(law[kept], z.size) * np.tile(w, kept.sum()), v
+
     def error(self, mu: Array, noise: Array, T: Array) -> Array:
         """The larger of the estimated errors of E tanh and C."""
         if self.r is None or self.M is None:
@@ -114,6 +130,16 @@ def mean_example(etabar: str, rho: Array, r: Array | None, M: Array | None) -> M
         raise ValueError("etabar='binomial' needs both r and M")
     require(M <= _MOST, "M", M, "<= 2^26 with etabar='binomial', a sum over sqrt(M) terms")
     return MeanExample(rho, r, M)
+
+
+def _normal(sd: float, step: float) -> tuple[Array, Array]:
+    """Nodes and weights of a normal variable for functions of sd z on the scale of ``step``."""
+    if sd == 0:
+        return np.zeros(1), np.ones(1)
+    n = int(np.ceil(_REACH / min(0.5, step / sd)))
+    z = np.linspace(-_REACH, _REACH, 2 * n + 1)
+    w = np.exp(-0.5 * z * z)
+    return z, w / w.sum()
 
 
 def chain(outer: Array, inner: Array) -> Array:

@@ -11,6 +11,7 @@ from ..core.backend import Array
 from .examples import ExampleAverages, chain
 from .learner import Learner
 from .model import Report, parameter
+from .noise import Noise, SoftModes
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
 
 
@@ -138,13 +139,13 @@ class Hopfield(Learner):
             return np.where(np.asarray(self.alpha) > 0, self.alpha * value, 0.0)
 
     def _averages(self, x: Array) -> ExampleAverages:
-        return self._examples.average(x[0], self._loaded(self._noise(x[1])[1]), self.T)
+        return self.mean_example.average(x[0], self._loaded(self._noise(x[1])[1]), self.T)
 
     def self_consistency(self, x: Array) -> tuple[Array, Array]:
         """(n, C) -> (E v tanh/(1 + rho), E sech^2/T), chained through the variance of the noise."""
         n, C = x
         _, r, dr = self._noise(C)
-        a = self._examples.average(n, self._loaded(r), self.T)
+        a = self.mean_example.average(n, self._loaded(r), self.T)
         share, by_C = 1 + self.rho, self._loaded(dr)
         by_n = np.stack([a.vv_C / share, a.v_C_mean])
         by_C = np.stack([0.5 * chain(a.v_C_mean, by_C) / share, chain(a.C_var, by_C)])
@@ -185,7 +186,7 @@ class Hopfield(Learner):
         """
         n, C = x
         noise = self._loaded(self._noise(C)[1])
-        a = self._examples.average(n, noise, self.T)
+        a = self.mean_example.average(n, noise, self.T)
         glass_f, glass_u, glass_s = self._glass(C)
         signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -196,15 +197,24 @@ class Hopfield(Learner):
             -signal + glass_u + diagonal,
             a.entropy + glass_s,
             1 - unstable,
-            self._examples.error(n, noise, self.T),
+            self.mean_example.error(n, noise, self.T),
         )
+
+    def noise(self) -> Noise:
+        """R(q) = alpha int dq/lambda^2, a term of each kind of soft modes."""
+        modes = tuple((float(number), float(k)) for number, k in self._modes())
+        return SoftModes(float(self.alpha), modes, float(self._diagonal()))
+
+    def signal(self, n: Any) -> tuple[Any, Any]:
+        """mu = n, of energy -(1 + rho) n^2/2."""
+        return n, -0.5 * (1 + self.rho) * n**2
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, alpha, x) at signal m (n with examples) and noise sd = sqrt(alpha r).
 
         alpha = sd^2/r, r the noise overlap at C = E sech^2/T; nan where D <= 0.
         """
-        a = self._examples.average(m, sd**2, self.T)
+        a = self.mean_example.average(m, sd**2, self.T)
         _, r, _ = self._noise(a.C)
         with np.errstate(divide="ignore", invalid="ignore"):
             alpha = np.where(a.C < 1, sd**2 / r, np.nan)

@@ -37,5 +37,6 @@ class Learner(Model):
         return ("m" if self.protocol == "storing" else "n", "C")
 
     @property
-    def _examples(self) -> MeanExample:
+    def mean_example(self) -> MeanExample:
+        """What a spin sees of a pattern."""
         return mean_example(self.etabar, self.rho, self.r, self.M)

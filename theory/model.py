@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.errors import require
+from .examples import MeanExample
+from .noise import Noise
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,26 @@ class Model(ABC):
     @abstractmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:
         """Name the solution with these order parameters (arrays of one shape)."""
+
+    def noise(self) -> Noise:
+        """The noise of a model of one point, by the covariance R(q) of its field: what replica symmetry breaking needs."""
+        raise TypeError(f"{type(self).__name__} declares no noise: there is no replica symmetry to break")
+
+    def signal(self, n: Any) -> tuple[Any, Any]:
+        """(mu, E): the signal in the field where the order parameter of alignment is n, and its energy per spin."""
+        return 0.0, 0.0
+
+    @property
+    def mean_example(self) -> MeanExample:
+        """What a spin sees of the signal, v: here, all of it."""
+        return MeanExample(np.zeros(()))
+
+    def example_gain(self, n: Array, C: Array, vv_C: Array) -> Array | None:
+        """Growth of differences between the overlaps with examples; C and vv_C are the responses of m and n to a field.
+
+        None where there are no single examples, or a state of equal overlaps takes all of them into account.
+        """
+        return None
 
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, load, x) at signal m and width sd of the noise the load makes, the load in closed form.

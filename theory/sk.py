@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..core.backend import Array
 from ..core.quadrature import FieldAverages, field, field_error
 from .model import Model, Report, parameter
+from .noise import Mixture, Noise
 from .overlap import GLASS_ABOVE, overlap
 
 
@@ -100,6 +101,14 @@ class SherringtonKirkpatrick(Model):
         error = field_error(self.h, np.sqrt(q), self.T, f).C
         energy = -0.5 * C * (1 + q) - np.asarray(self.h) * f.tanh
         return Report(free_energy, energy, f.entropy - 0.25 * C**2, 1 - f.sech4, error)
+
+    def noise(self) -> Noise:
+        """R(q) = q."""
+        return Mixture(((2, 0.5),))
+
+    def signal(self, n: Any) -> tuple[Any, Any]:
+        """The field h, of energy -h m."""
+        return self.h, -np.asarray(self.h) * n
 
     @classmethod
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:

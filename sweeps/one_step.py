@@ -1,0 +1,195 @@
+r"""One step of broken replica symmetry found from nothing, as a nested problem.
+
+At a given breakpoint y the other order parameters are solved for; what is left, dY_0/dy - (1/2) int q dR, is scanned in
+y and its root bracketed. In retrieval states f hardly depends on y, and only this tells where it is stationary. A glass
+that leaves the paramagnet continuously is found at once, beside the replica-symmetric one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..core.backend import Array
+from ..solvers.stationary import Stationary
+from ..theory.model import Model
+from ..theory.rsb import Parisi, Staircase, State, parisi
+from .solve import default_solver, fixed_points
+from .stairs import MERGED, Unknowns, listed, merged, scaled_residual
+
+SOLVER = Stationary()
+_LOWEST, _HIGHEST, _RATIO = 0.05, 300.0, 1.6
+"""Breakpoints scanned, in units of 1/sd of the noise, up to x = 1."""
+_NEAR_ONE = np.array([1.0, 0.99, 0.97, 0.93, 0.87, 0.8, 0.7])
+"""x scanned in a glass that appears by a jump: at T_s its breakpoint is 1, and below some x it does not exist."""
+_PATIENCE = 3  # breakpoints at which levels that are one to every digit are tried apart
+_WARM = 30.0  # y sd of the coldest clusters scanned at T = 0
+_FINE = 1.6  # of the grids that tell the error
+_SURE = 10  # times that error is a sign
+
+
+class Symmetric(NamedTuple):
+    """The replica-symmetric solution of one point."""
+
+    n: float
+    C: float
+    replicon: float
+    label: str
+
+
+class OneStep(NamedTuple):
+    """A staircase of one step; the condition on y is surely of opposite signs at y_low and y_high."""
+
+    state: State
+    y_low: float
+    y_high: float
+
+
+def symmetric(model: Model, start: str) -> Symmetric | None:
+    """The replica-symmetric solution of a model of one point; None where there is none."""
+    flat = model.flat()
+    root = fixed_points(flat, start, default_solver)
+    if not root.converged[0]:
+        return None
+    x = root.x
+    order = flat.order_parameters(x)
+    n = float(x[0, 0]) if len(flat.variables) > 1 else float(np.sum(order.get("m", 0.0)))
+    label = str(flat.label(order)[0])
+    return Symmetric(n, float(x[-1, 0]), float(flat.replicon(x)[0]), label)
+
+
+def one_step(model: Model, start: str, base: Symmetric, unknowns: Unknowns) -> OneStep | None:
+    """The staircase of one step beside a replica-symmetric solution; None where it is not found."""
+    functional = parisi(model)
+    if base.label == "spin_glass" and not unknowns.gapped:
+        return _at_once(functional, base, unknowns)
+    before: tuple[State, float] | None = None
+    for tried, y in enumerate(breakpoints(functional, base, unknowns.gapped)):
+        state = at_breakpoint(model, start, base, unknowns, y, before[0] if before else None)
+        if state is None and (before or (tried == _PATIENCE and not unknowns.gapped)):
+            return None
+        if state is None:
+            continue
+        here = condition(functional, state)
+        if before and before[1] * here < 0:
+            return _bracketed(functional, unknowns, before[0], state)
+        before = state, here
+    return None
+
+
+def _at_once(functional: Parisi, base: Symmetric, unknowns: Unknowns) -> OneStep | None:
+    """All conditions at once, from steps about the replica-symmetric glass as they are in the model of S. and K."""
+    T, q = functional.T, 1 - functional.T * base.C
+    sd = _noise(functional, base)
+    for low, times in product((0.4, 0.7, 0.9), (1.0, 0.4, 2.5)):
+        C = base.C - 0.2 * q * base.C * (1 - low)
+        y = min(times * 0.8 * q / (T + 0.6 * sd), 0.9 / T if T > 0 else np.inf)
+        guess = State(base.n, Staircase(np.array([low * q, 1 - T * C]), C, np.array([y])))
+        state, root = unknowns.solve(functional, guess, SOLVER)
+        if root.converged and not merged(state) and unknowns.belongs(state, base.n):
+            return _sure(functional, unknowns, state)
+    return None
+
+
+def _noise(functional: Parisi, base: Symmetric) -> float:
+    """Standard deviation of the noise at the replica-symmetric solution, or a tenth of the largest it can be."""
+    T = functional.T
+    here = functional.noise.terms(Staircase(np.array([1 - T * base.C]), base.C, np.empty(0)), T).R[0]
+    most = functional.noise.terms(Staircase(np.ones(1), 0.0, np.empty(0)), T).R[0]
+    return float(np.sqrt(max(here, 1e-2 * most)))
+
+
+def at_breakpoint(
+    model: Model, start: str, base: Symmetric, unknowns: Unknowns, y: float, near: State | None
+) -> State | None:
+    """The stationary state of one step at a given breakpoint; None where the levels merge, or there is none."""
+    functional = parisi(model)
+    guesses = _frozen(functional, y) if unknowns.gapped else _beside(model, start, base, functional.T, y)
+    for guess in ([near] if near else []) + list(guesses):
+        state = _held(functional, unknowns, guess, y)
+        if state is not None and unknowns.belongs(state, base.n):
+            return state
+    return None
+
+
+def _held(functional: Parisi, unknowns: Unknowns, guess: State, y: float) -> State | None:
+    trial = State(guess.n, Staircase(guess.stairs.q, guess.stairs.C, np.array([y])))
+    state, root = replace(unknowns, held=True).solve(functional, trial, SOLVER)
+    return state if root.converged and not merged(state) else None
+
+
+def condition(functional: Parisi, state: State) -> float:
+    """2 dY_0/dy - int q dR of one step, over the variance of the step."""
+    return float(scaled_residual(functional, listed(state))[-1])
+
+
+def breakpoints(functional: Parisi, base: Symmetric, gapped: bool) -> Array:
+    """In the order scanned: down from x = 1, or from infinity, where gapped, else up from nothing."""
+    T, sd = functional.T, _noise(functional, base)
+    high = min(_HIGHEST / sd, 1 / T if T > 0 else np.inf)
+    rising = np.geomspace(_LOWEST / sd, high, 2 + int(np.log(high * sd / _LOWEST) / np.log(_RATIO)))
+    if not gapped:
+        return rising
+    falling = rising[::-1]
+    return np.append(_NEAR_ONE / T, falling[falling < 0.7 / T]) if T > 0 else falling[falling * sd < _WARM]
+
+
+def _frozen(functional: Parisi, y: float) -> Iterator[State]:
+    """Clusters that share nothing, each nearly frozen."""
+    for mobile in (0.05, 0.2, 0.01):
+        C = mobile if functional.T == 0 else mobile / functional.T
+        yield State(0.0, Staircase(np.array([0.0, 1 - functional.T * C]), C, np.array([y])))
+
+
+def _beside(model: Model, start: str, base: Symmetric, T: float, y: float) -> Iterator[State]:
+    """Levels below and above the replica-symmetric one; the lower as if it were at temperature 1/y."""
+    warm = symmetric(model.moved("T", np.asarray(1 / y)), start)
+    for share in (0.8, 0.5, 0.97):
+        C = share * base.C
+        for lower in [1 - warm.C / y] if warm and warm.label == base.label else [1 - (T + 0.5 / y) * base.C]:
+            if MERGED < lower < 1 - T * C - MERGED:
+                yield State(base.n, Staircase(np.array([lower, 1 - T * C]), C, np.array([y])))
+
+
+def _bracketed(functional: Parisi, unknowns: Unknowns, low: State, high: State) -> OneStep | None:
+    """The root of the condition between two breakpoints."""
+    follow = _Nested(functional, unknowns, low)
+    try:
+        brentq(follow, float(low.stairs.y[0]), float(high.stairs.y[0]), xtol=1e-14, rtol=1e-12)
+    except ArithmeticError:
+        return None
+    state, root = unknowns.solve(functional, follow.state, SOLVER)
+    return _sure(functional, unknowns, state if root.converged and not merged(state) else follow.state)
+
+
+def _sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep | None:
+    """The state with the nearest breakpoints on either side at which the sign of the condition is sure."""
+    y, finer = float(state.stairs.y[0]), replace(functional, fineness=_FINE)
+    noise, spare = _SURE * abs(condition(finer, state) - condition(functional, state)), 1e-10
+    while spare < 1:
+        low, high = y * (1 - spare), y * (1 + spare)
+        try:
+            signs = [_Nested(functional, unknowns, state)(side) for side in (low, high)]
+        except ArithmeticError:
+            return None
+        if signs[0] * signs[1] < 0 and min(abs(signs[0]), abs(signs[1])) > noise:
+            return OneStep(state, low, high)
+        spare *= 10
+    return None
+
+
+class _Nested:
+    """The condition on y with all else solved for, followed from a state."""
+
+    def __init__(self, functional: Parisi, unknowns: Unknowns, state: State) -> None:
+        self.functional, self.unknowns, self.state = functional, unknowns, state
+
+    def __call__(self, y: float) -> float:
+        state = _held(self.functional, self.unknowns, self.state, y)
+        if state is None:
+            raise ArithmeticError("the levels merge")
+        self.state = state
+        return condition(self.functional, state)
