@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .solvers.anderson import Anderson
     from .solvers.damped import Damped
     from .solvers.newton import Newton
+    from .sweeps.complexity import complexity
     from .sweeps.learning import learning_threshold
     from .sweeps.lines import at_line, spinodal, transition
     from .sweeps.phases import classify
@@ -73,6 +74,7 @@ _WHERE = {
     "binder": "mc.observables",
     "blocking": "mc.observables",
     "classify": "sweeps.phases",
+    "complexity": "sweeps.complexity",
     "effective_field": "mc.effective_field",
     "energy_histograms": "mc.equilibration",
     "enumerate_states": "mc.exact",

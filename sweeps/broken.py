@@ -1,7 +1,7 @@
 """What is reported of broken replica symmetry, point by point: the twin of ``solve.evaluate``."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 
 from ..core.backend import Array
 from ..core.errors import require_integer
-from ..solvers.root import Root
+from ..solvers.root import Root, residual_of
 from ..solvers.stationary import derivatives
 from ..theory.model import Model
 from ..theory.rsb import Parisi, State, parisi
@@ -24,6 +24,16 @@ FULL, MOST = 14, 20
 LEVELS, STEPS = ("q", "replicon"), ("x", "x_low", "x_high")
 """Quantities with a value per level 0..k, and per step 1..k."""
 _FINE = 1.6  # of the grids that tell the error
+
+@dataclass(frozen=True)
+class Steps:
+    """What solves a sweep of broken replica symmetry, in place of a solver: k steps, or "full"."""
+
+    k: int | str
+
+    def __post_init__(self) -> None:
+        check_steps(self.k)
+
 
 Values = dict[str, NDArray[Any]]
 
@@ -57,22 +67,37 @@ def evaluate_broken(model: Model, start: str, k: int | str) -> Values:
     Failures are marked, not raised. Where retrieval has ended at some load, it has at the larger ones.
     """
     flat, steps = model.flat(), check_steps(k)
-    blank = _nothing(model, steps)
-    rows = [blank] * flat.shape[0]
+    rows = [_nothing(model, steps)] * flat.shape[0]
     ended: dict[tuple[float, ...], float] = {}
     for i in _by_load(flat):
         point = flat.at(slice(i, i + 1)).reshaped(())
         load = float(point.parameters()[model.load]) if model.load else 0.0
         others = tuple(float(v) for name, v in point.parameters().items() if name != model.load)
         reached = tower(point, start, steps) if load < ended.get(others, np.inf) else None
-        if reached is not None:
-            rows[i] = blank | _told(point, start, reached, steps, k == "full")
-        elif start == "retrieval":
+        rows[i] = values_of(point, start, reached, k)
+        if reached is None and start == "retrieval":
             ended[others] = load
+    return stacked(rows or [_nothing(model, steps)], model.shape)
+
+
+def values_of(point: Model, start: str, reached: Tower | None, k: int | str) -> dict[str, Any]:
+    """Every quantity of one point, by name."""
+    blank = _nothing(point, check_steps(k))
+    return blank if reached is None else blank | _told(point, start, reached, check_steps(k), k == "full")
+
+
+def stacked(rows: Sequence[dict[str, Any]], shape: tuple[int, ...]) -> Values:
+    """The points laid out on a grid."""
+    size = int(np.prod(shape))
     return {
-        name: np.array([row[name] for row in rows], np.asarray(value).dtype).reshape((*model.shape, *np.shape(value)))
-        for name, value in blank.items()
+        name: np.array([row[name] for row in rows][:size], np.asarray(value).dtype).reshape((*shape, *np.shape(value)))
+        for name, value in rows[0].items()
     }
+
+
+def ansatz(k: int | str) -> str:
+    """What a solution of k steps says of itself."""
+    return "full replica symmetry breaking" if k == "full" else f"{k} step{'s' * (k != 1)} of broken replica symmetry"
 
 
 def _by_load(flat: Model) -> Sequence[int]:
@@ -97,7 +122,7 @@ def _told(point: Model, start: str, reached: Tower, steps: int, full: bool) -> d
     """The quantities of one point; q and the replicon repeat the last level, x is nan, past the steps there are."""
     taken = len(reached.states)
     if taken:
-        told = _broken(point, reached, full)
+        told = _broken(point, start, reached, full)
         told["admissible"] = True
     else:
         told = _symmetric(point, reached.base)
@@ -118,8 +143,8 @@ def _symmetric(point: Model, base: Symmetric | None) -> dict[str, Any]:
     flat = point.flat()
     x = np.array([[base.n], [base.C]])[-len(flat.variables) :]
     image, J = flat.self_consistency(x)
-    nothing = np.zeros(1)
-    found = describe(flat, Root(x, J, abs(image - x).max(axis=0), nothing == 0, nothing.astype(int)))
+    residual = residual_of(image, x)
+    found = describe(flat, Root(x, J, residual, residual == residual, np.zeros(1, np.int64)))
     wanted = (*point.order, "free_energy", "energy", "entropy", "residual", "quadrature_error", "stability", "admissible")
     told: dict[str, Any] = {name: found[name][0] for name in wanted}
     told |= {name: found[name][0] for name in ("example_gain",) if name in found}
@@ -127,7 +152,7 @@ def _symmetric(point: Model, base: Symmetric | None) -> dict[str, Any]:
     return told | levels | {"C": base.C, "free_energy_error": told["quadrature_error"]}
 
 
-def _broken(point: Model, reached: Tower, full: bool) -> dict[str, Any]:
+def _broken(point: Model, start: str, reached: Tower, full: bool) -> dict[str, Any]:
     """The quantities of the highest staircase; in full also what its free energy tends to."""
     functional, state = parisi(point), reached.states[-1]
     finer = replace(functional, fineness=_FINE)
@@ -141,7 +166,7 @@ def _broken(point: Model, reached: Tower, full: bool) -> dict[str, Any]:
     told |= {"energy": account.energy, "entropy": account.entropy, "replicon": account.replicon}
     told |= {"residual": _largest(g, reached.unknowns), "free_energy_error": error}
     told["quadrature_error"] = _largest(g - finer.residual(state), reached.unknowns)
-    told["stability"] = _stability(functional, reached.unknowns, state)
+    told["stability"] = _stability(functional, reached.unknowns, state, start)
     gain = point.example_gain(np.asarray(state.n), np.asarray(account.response), np.asarray(account.vv_response))
     told |= {} if gain is None else {"example_gain": gain}
     return {name: value for name, value in told.items() if name not in ("m", "n") or name in point.order}
@@ -151,17 +176,24 @@ def _largest(g: Array, unknowns: Unknowns) -> float:
     return float(abs(g[unknowns.free(g.size // 2 - 1)]).max())
 
 
-def _stability(functional: Parisi, unknowns: Unknowns, state: State) -> float:
-    """Least real part of the spectrum of 1 - map', the breakpoints held."""
-    z, free = listed(state), replace(unknowns, held=True).free(state.stairs.y.size)
+def _stability(functional: Parisi, unknowns: Unknowns, state: State, start: str) -> float:
+    """Of retrieval 1 - dn'/dn, all else made stationary, which vanishes where it ends; of a glass the least real part of
+    the spectrum of 1 - map', the breakpoints held.
+    """
+    retrieval, z = start == "retrieval", listed(state)
+    free = replace(unknowns, held=not retrieval).free(state.stairs.y.size)
 
     def g(x: Array) -> Array:
         full = z.copy()
         full[free] = x
         return scaled_residual(functional, full)[free]
 
-    slope = derivatives(g, z[free], lengths(z, functional.T)[free])
-    return float(np.linalg.eigvals(-slope).real.min()) if np.isfinite(slope).all() else np.nan
+    slope = -derivatives(g, z[free], lengths(z, functional.T)[free])
+    if not np.isfinite(slope).all():
+        return np.nan
+    if retrieval:
+        return float(slope[0, 0] - slope[0, 1:] @ np.linalg.solve(slope[1:, 1:], slope[1:, 0]))
+    return float(np.linalg.eigvals(slope).real.min())
 
 
 def extrapolated(f: Sequence[float]) -> tuple[float, float]:

@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.backend import Array
 from ..solvers.root import Solver
 from ..theory import model as theory
+from .broken import LEVELS, STEPS, Steps, broken_starts, evaluate_broken
 from .solve import evaluate
 from .store import FORMAT, Tile, key_of
 
 TODO, DONE, FAILED = 0, 1, 2
-SMALLEST_TILE, LARGEST_TILE = 4096, 8192
+SMALLEST_TILE, LARGEST_TILE, BROKEN_TILE = 4096, 8192, 64
+"""Points of a tile; where replica symmetry is broken a point takes a hundredth of a second to seconds."""
 
 LONG_NAMES = {
     "free_energy": "free energy per spin",
@@ -31,18 +33,25 @@ LONG_NAMES = {
     "residual": "largest |F(x) - x|",
     "converged": "residual below the solver's tolerance",
     "n_steps": "solver steps",
+    "C": "(1 - q_k)/T",
+    "x": "breakpoints of q(x), or y = lim x/T at T = 0",
+    "x_low": "breakpoint below which the sign of df/dx is sure",
+    "x_high": "breakpoint above which the sign of df/dx is sure",
+    "free_energy_error": "estimated error of the free energy",
+    "steps": "steps of replica symmetry breaking found",
+    "certified": "whether no step is missing of those asked for",
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked, checked: parameters on the axes, the constants, starts and solver."""
+    """What is asked, checked: parameters on the axes, the constants, starts, and a solver or steps of breaking."""
 
     Model: type[theory.Model]
     axes: dict[str, Array]
     const: dict[str, Any]
     starts: tuple[str, ...]
-    solver: Solver
+    solver: Solver | Steps
 
     @property
     def name(self) -> str:
@@ -57,7 +66,8 @@ class Plan:
     @property
     def chunks(self) -> tuple[int, ...]:
         """Points of a tile along start and each axis."""
-        return (1, *block_shape(self.shape))
+        limits = (BROKEN_TILE, BROKEN_TILE) if isinstance(self.solver, Steps) else (SMALLEST_TILE, LARGEST_TILE)
+        return (1, *block_shape(self.shape, *limits))
 
     def tiles(self) -> list[Tile]:
         """All tiles, start by start; they depend on the grid alone."""
@@ -95,18 +105,21 @@ def checked(
     over: Mapping[str, ArrayLike],
     const: Mapping[str, Any],
     starts: Sequence[str] | None,
-    solver: Solver,
+    solver: Solver | Steps,
 ) -> Plan:
     """Raise ValueError or TypeError, in one sentence, where the arguments make no sweep."""
     if not (isinstance(Model, type) and issubclass(Model, theory.Model)):
         raise TypeError(f"Model must be the class of a model, such as mt.Hopfield, got {Model!r}")
-    if not callable(solver):
+    broken = isinstance(solver, Steps)
+    if not (broken or callable(solver)):
         raise TypeError(f"solver must be a solver, such as mt.Newton(), got {solver!r}")
     _check_names(Model, over, const)
     axes = {k: _axis(k, v) for k, v in over.items()}
     fixed = {k: _scalar(k, v, k in Model.numeric()) for k, v in const.items()}
-    on_grid(Model, axes, fixed)
-    return Plan(Model, axes, fixed, _starts(Model, starts), solver)
+    model = on_grid(Model, axes, fixed)
+    if broken:
+        model.flat().at(slice(0, 1)).reshaped(()).noise()
+    return Plan(Model, axes, fixed, _starts(broken_starts(Model) if broken else Model.starts, starts), solver)
 
 
 def _check_names(Model: type[theory.Model], over: Mapping[str, Any], const: Mapping[str, Any]) -> None:
@@ -140,12 +153,12 @@ def _scalar(name: str, value: Any, numeric: bool) -> Any:
     return float(value) if numeric and isinstance(value, int) else value
 
 
-def _starts(Model: type[theory.Model], starts: Sequence[str] | None) -> tuple[str, ...]:
+def _starts(known: tuple[str, ...], starts: Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(starts, str):
         raise TypeError(f"starts must be a sequence of names, got {starts!r}: write [{starts!r}]")
-    names = Model.starts if starts is None else tuple(starts)
-    if unknown := [n for n in names if n not in Model.starts]:
-        raise ValueError(f"starts must be among {', '.join(Model.starts)}, got {unknown[0]!r}")
+    names = known if starts is None else tuple(starts)
+    if unknown := [n for n in names if n not in known]:
+        raise ValueError(f"starts must be among {', '.join(known)}, got {unknown[0]!r}")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"starts must be at least one name, each once, got {names}")
     return names
@@ -157,13 +170,20 @@ def on_grid(Model: type[theory.Model], axes: Mapping[str, Array], const: Mapping
     return Model(**dict(zip(axes, mesh, strict=True)), **const)
 
 
-def block_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+def evaluated(model: theory.Model, start: str, solver: Solver | Steps) -> dict[str, NDArray[Any]]:
+    """All reported quantities of one start, replica symmetric by a solver or broken in steps."""
+    if isinstance(solver, Steps):
+        return evaluate_broken(model, start, solver.k)
+    return evaluate(model, start, solver)
+
+
+def block_shape(shape: tuple[int, ...], least: int = SMALLEST_TILE, most: int = LARGEST_TILE) -> tuple[int, ...]:
     """Points of a tile along each dimension of the grid: about an eighth of it within the limits, last axis first.
 
     >>> block_shape((200, 200)), block_shape((10, 10)), block_shape((10**6,))
     ((25, 200), (10, 10), (8131,))
     """
-    room = min(LARGEST_TILE, max(SMALLEST_TILE, prod(shape) // 8))
+    room = min(most, max(least, prod(shape) // 8))
     block: list[int] = []
     for n in reversed(shape):
         size = -(-n // -(-n // room))
@@ -175,14 +195,14 @@ def block_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 def empty(plan: Plan) -> xr.Dataset:
     """The dataset with every point still to do."""
     one = {k: v[:1] for k, v in plan.axes.items()}
-    template = evaluate(on_grid(plan.Model, one, plan.const).flat().at(slice(0, 0)), plan.starts[0], plan.solver)
+    template = evaluated(on_grid(plan.Model, one, plan.const).flat().at(slice(0, 0)), plan.starts[0], plan.solver)
     shape = (len(plan.starts), *plan.shape)
     dims = ("start", *plan.axes)
     variables: dict[str, Any] = {}
     for name, value in template.items():
         dtype = np.dtype(np.float64) if value.dtype.kind == "f" else value.dtype
         variables[name] = (
-            dims + ("mu",) * (value.ndim - 1),
+            dims + (_last(name),) * (value.ndim - 1),
             blank(dtype, shape + value.shape[1:]),
             _attrs(plan, name),
         )
@@ -190,6 +210,11 @@ def empty(plan: Plan) -> xr.Dataset:
     variables["status"] = dims, np.zeros(shape, np.uint8), flags
     coords = {k: (k, v, _attrs(plan, k)) for k, v in plan.axes.items()}
     return xr.Dataset(variables, {"start": list(plan.starts), **coords})
+
+
+def _last(name: str) -> str:
+    """The dimension of a quantity that is a vector."""
+    return "level" if name in LEVELS else "step" if name in STEPS else "mu"
 
 
 def blank(dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

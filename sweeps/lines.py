@@ -5,20 +5,21 @@ from typing import Any
 import numpy as np
 
 from ..core.backend import Array
+from ..core.errors import require_integer
 from ..solvers.bracket import SCAN_LOW, Index, beyond, largest_zero
-from ..solvers.newton import Newton
-from ..solvers.root import Root, residual_of
+from ..solvers.root import residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
 from .branch import fold, freezing
-from .grid import erased
-from .solve import Solution, describe, fixed_points, shaped
+from .broken import MOST, start_of
+from .broken_lines import broken_at_line, broken_spinodal, broken_transition
+from .family import SOLVER, TOL, Family
+from .solve import Solution, describe, fixed_points
 
-_SOLVER = Newton()
-_TOL = 1e-10
 
-
-def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval", **const: Any) -> Solution:
+def spinodal(
+    Model: type[Model], *, along: str = "alpha", of: str = "retrieval", k: int | None = None, **const: Any
+) -> Solution:
     r"""Where a solution ceases to exist: the fold of the retrieval branch, or a continuous onset.
 
     A fold is the maximum of the load along the branch, found where the least eigenvalue of 1 - map' vanishes on it.
@@ -37,6 +38,8 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
         The parameter searched: the model's load or ``"T"``.
     of : str
         The solution, one of ``Model.starts``.
+    k : int, optional
+        Steps in which replica symmetry is broken, as in :func:`mattis.rsb`; only retrieval, along the load.
     **const
         The other parameters by name, scalars or arrays that broadcast.
 
@@ -58,8 +61,13 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
     >>> round(float(fold.alpha), 12), round(float(fold.m), 10)
     (0.137905566495, 0.9674171157)
     """
-    family = _Family(Model, along, const)
+    family = Family(Model, along, const)
     family.check("of", of)
+    if k is not None:
+        _whole_steps(k)
+        if of != "retrieval" or along != Model.load:
+            raise ValueError(f"k={k!r} steps: only the end of retrieval along the load is searched, got of={of!r}, {along=}")
+        return broken_spinodal(family, k)
     if of in Model.continuous:
         return family.solution(*_onset(family))
     if of == "paramagnet" or Model.load is None:
@@ -71,18 +79,23 @@ def spinodal(Model: type[Model], *, along: str = "alpha", of: str = "retrieval",
     return family.solution(*_fold_temperature(family))
 
 
-def transition(Model: type[Model], *, between: tuple[str, str], along: str = "alpha", **const: Any) -> Solution:
+def transition(
+    Model: type[Model], *, between: tuple[str, str], along: str = "alpha", k: int | None = None, **const: Any
+) -> Solution:
     r"""Where two solutions have the same free energy, or merge.
 
     Both are solved at every trial value inside the range where the retrieval solution exists. Of a continuous
     pair (a solution of ``Model.continuous`` and the paramagnet) it is the onset, where they merge. Between states
-    of which one is not ``admissible`` there is none: the dense network against its replica-symmetric glass, or
-    against the paramagnet below T_s.
+    of which one is not ``admissible`` there is none: the dense network against the paramagnet below T_s. There it is
+    "spin_glass" that retrieval meets, the glass of one-step broken symmetry (``ansatz`` says so), in place of the
+    replica-symmetric one that never is a state of equilibrium.
 
     Parameters
     ----------
     Model, along, **const
         As in :func:`spinodal`.
+    k : int, optional
+        Steps in which replica symmetry is broken in both states ("retrieval" and "spin_glass", along the load).
     between : (str, str)
         Two of ``Model.starts``.
 
@@ -103,11 +116,17 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
     >>> round(float(line.alpha), 8)
     0.02807626
     """
-    family = _Family(Model, along, const)
+    family = Family(Model, along, const)
     if isinstance(between, str) or len(set(between)) != 2 or len(between) != 2:
         raise ValueError(f"between must be two different solutions, got {between!r}")
     for name in between:
         family.check("between", name)
+    if k is not None or (set(between) == {"retrieval", "spin_glass"} and _by_a_jump(family)):
+        if k is not None and _whole_steps(k) and set(between) != {"retrieval", "spin_glass"}:
+            raise ValueError(f"between must be retrieval and spin_glass where k={k!r} is given, got {between!r}")
+        if along != Model.load:
+            raise ValueError(f"along must be {Model.load!r} where replica symmetry is broken, got {along!r}")
+        return broken_transition(family, between, k)
     for a, b in (between, between[::-1]):
         if a in Model.continuous and b == "paramagnet":
             return family.solution(*_onset(family))
@@ -123,13 +142,18 @@ def transition(Model: type[Model], *, between: tuple[str, str], along: str = "al
     return family.solution(np.where(both, found, np.nan), family.reached(found, between[0]))
 
 
-def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **const: Any) -> Solution:
-    r"""The de Almeida-Thouless line: where the replicon of a replica-symmetric solution vanishes.
+def at_line(
+    Model: type[Model], *, along: str = "T", of: str = "retrieval", k: int | None = None, **const: Any
+) -> Solution:
+    r"""The de Almeida-Thouless line: where the replicon of a replica-symmetric solution vanishes; with one step, Gardner's.
 
     Parameters
     ----------
     Model, along, of, **const
         As in :func:`spinodal`.
+    k : int, optional
+        Steps of broken replica symmetry; the replicon is that of the last level. Where that is unstable wherever there
+        are k steps, as in continuous glasses, there is no line.
 
     Returns
     -------
@@ -147,9 +171,14 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
     >>> line = at_line(mt.Hopfield, along="T", alpha=[0.10, 0.13])
     >>> line.T.round(6).tolist()
     [0.00145, 0.009473]
+    >>> round(float(at_line(mt.PSpin, of="spin_glass", k=1, p=3).T), 9)
+    0.240260036
     """
-    family = _Family(Model, along, const)
+    family = Family(Model, along, const)
     family.check("of", of)
+    if k is not None:
+        _whole_steps(k)
+        return broken_at_line(family, start_of(Model, of), k)
 
     def replicon(value: Array, i: Index) -> Array:
         return _of(family.at(value, i), of, "replicon")
@@ -167,70 +196,40 @@ def at_line(Model: type[Model], *, along: str = "T", of: str = "retrieval", **co
     return family.solution(np.where(np.isnan(onset), value, onset), np.where(np.isnan(onset), x, merged))
 
 
-class _Family:
-    """A model class with one parameter free: the constants laid out along one axis of points."""
+def _whole_steps(k: Any) -> bool:
+    """Refuse what is no number of steps; the full hierarchy has no lines of its own here."""
+    require_integer(k, "k", 1, MOST, f"from 1 to {MOST}")
+    return True
 
-    def __init__(self, cls: type[Model], along: str, const: dict[str, Any]) -> None:
-        known = [n for n in (cls.load, "T") if n is not None]
-        if along not in known:
-            raise ValueError(f"along must be one of {', '.join(known)} for {cls.__name__}, got {along!r}")
-        if along in const:
-            raise ValueError(f"{along} is the parameter searched (along={along!r}) and cannot be given as well")
-        cls.check_names([along, *const])
-        self.cls, self.along = cls, along
-        model = cls(**{along: 0.0}, **const)
-        self.shape, self.base = model.shape, model.flat()
-        self.size = int(np.prod(self.shape))
 
-    def check(self, argument: str, name: str) -> None:
-        if name not in self.cls.starts:
-            raise ValueError(f"{argument} must be among {', '.join(self.cls.starts)}, got {name!r}")
-
-    def at(self, value: Array, i: Index | None = None) -> Model:
-        base = self.base if i is None else self.base.at(i)
-        return base.moved(self.along, value)
-
-    def solution(self, value: Array, x: Array) -> Solution:
-        """The solution x at the boundary; nan where the boundary is."""
-        lost = np.isnan(value) | np.isnan(x).any(axis=0)
-        model = self.at(np.where(lost, 0.0, value))
-        x = np.where(lost, model.start("paramagnet"), x)
-        image, J = model.self_consistency(x)
-        residual = residual_of(image, x)
-        root = Root(x, J, residual, (residual < _TOL) & ~lost, np.zeros(lost.shape, np.int64))
-        found = erased(describe(model, root), lost)
-        found["label"] = np.where(lost, "none", model.label(found))
-        named = self.at(np.where(lost, np.nan, value))
-        return Solution(named.reshaped(self.shape), shaped(found, self.shape))
-
-    def reached(self, value: Array, start: str) -> Array:
-        """The variables reached from a start."""
-        return fixed_points(self.at(np.nan_to_num(value)), start, _SOLVER).x
+def _by_a_jump(family: Family) -> bool:
+    """Whether the glass of the model appears by a jump, in broken symmetry."""
+    return family.size > 0 and family.base.at(slice(0, 1)).reshaped(()).noise().gapped
 
 
 def _of(model: Model, solution: str, quantity: str) -> Array:
     """A quantity of a solution; nan where its start ends on another one (a continuous one may merge)."""
-    found = describe(model, fixed_points(model, solution, _SOLVER))
+    found = describe(model, fixed_points(model, solution, SOLVER))
     ended_there = (model.label(found) == solution) | (solution in model.continuous)
     return np.where(ended_there & found["converged"], found[quantity], np.nan)
 
 
-def _marginal_onset(family: _Family, of: str) -> tuple[Array, Array]:
+def _marginal_onset(family: Family, of: str) -> tuple[Array, Array]:
     """(value, x) at the onset of a continuous glass, whose replicon is born at zero; nan for other solutions."""
     value, x = _onset(family)
     born = family.at(np.nan_to_num(value, nan=1.0)).replicon(x)
-    marginal = (of in (*family.cls.continuous, "paramagnet")) & (abs(born) < _TOL)
+    marginal = (of in (*family.cls.continuous, "paramagnet")) & (abs(born) < TOL)
     return np.where(marginal, value, np.nan), x
 
 
-def _end(family: _Family) -> Array:
+def _end(family: Family) -> Array:
     """The largest value of the free parameter at which the retrieval solution exists, a little inside."""
     if family.along == "T":
         return _fold_temperature(family)[0] * (1 - 1e-9)
     return fold(family.base)[0] * (1 - 1e-9)
 
 
-def _fold_temperature(family: _Family) -> tuple[Array, Array]:
+def _fold_temperature(family: Family) -> tuple[Array, Array]:
     """(T, x) at the largest T where the load given is a spinodal load.
 
     At load 0 the branch may end continuously, where the paramagnet of that load turns unstable.
@@ -253,7 +252,7 @@ def _fold_temperature(family: _Family) -> tuple[Array, Array]:
     return np.where(continuous, onset, T), np.where(continuous, merged, x)
 
 
-def _freezing(family: _Family) -> tuple[Array, Array]:
+def _freezing(family: Family) -> tuple[Array, Array]:
     """(value, x) at the least load, or the largest T, where the solution without alignment is frozen."""
     name = str(family.cls.load)
     onset, merged = _onset(family)
@@ -272,7 +271,7 @@ def _freezing(family: _Family) -> tuple[Array, Array]:
     return np.where(first, T, onset), np.where(first, x, merged)
 
 
-def _onset(family: _Family) -> tuple[Array, Array]:
+def _onset(family: Family) -> tuple[Array, Array]:
     """(value, x) where the paramagnet turns unstable; nan where it is no solution, or never turns."""
 
     def order(value: Array, i: Index) -> Array:
@@ -280,7 +279,7 @@ def _onset(family: _Family) -> tuple[Array, Array]:
         x = model.start("paramagnet")
         image, J = model.self_consistency(x)
         least = np.where(np.isnan(model.free_energy(x)), -1.0, stability(J))
-        return np.where(residual_of(image, x) < _TOL, least, np.nan)
+        return np.where(residual_of(image, x) < TOL, least, np.nan)
 
     hot = family.along == "T"
     end = beyond(order, family.size, 1.0 if hot else -1.0)

@@ -25,7 +25,8 @@ _LOWEST, _HIGHEST, _RATIO = 0.05, 300.0, 1.6
 """Breakpoints scanned, in units of 1/sd of the noise, up to x = 1."""
 _NEAR_ONE = np.array([1.0, 0.99, 0.97, 0.93, 0.87, 0.8, 0.7])
 """x scanned in a glass that appears by a jump: at T_s its breakpoint is 1, and below some x it does not exist."""
-_PATIENCE = 3  # breakpoints at which levels that are one to every digit are tried apart
+_MOBILE = np.append(np.geomspace(1e-12, 1e-2, 11), np.linspace(0.03, 0.97, 48))  # 1 - q_1 (or C at T = 0) tried
+_PATIENCE = {True: 3, False: 12}  # breakpoints at which levels that may be one are tried apart, at T = 0 and above
 _WARM = 30.0  # y sd of the coldest clusters scanned at T = 0
 _FINE = 1.6  # of the grids that tell the error
 _SURE = 10  # times that error is a sign
@@ -64,16 +65,21 @@ def symmetric(model: Model, start: str) -> Symmetric | None:
 def one_step(model: Model, start: str, base: Symmetric, unknowns: Unknowns) -> OneStep | None:
     """The staircase of one step beside a replica-symmetric solution; None where it is not found."""
     functional = parisi(model)
+    if functional.T == 0 and base.C**2 < MERGED and base.label == "retrieval":
+        return None  # levels are C^2 apart
     if base.label == "spin_glass" and not unknowns.gapped:
         return _at_once(functional, base, unknowns)
     before: tuple[State, float] | None = None
+    last = 0 if unknowns.gapped and functional.T > 0 else _PATIENCE[functional.T == 0]
     for tried, y in enumerate(breakpoints(functional, base, unknowns.gapped)):
         state = at_breakpoint(model, start, base, unknowns, y, before[0] if before else None)
-        if state is None and (before or (tried == _PATIENCE and not unknowns.gapped)):
+        if state is None and (before or tried == last):
             return None
         if state is None:
             continue
         here = condition(functional, state)
+        if unknowns.gapped and functional.T > 0 and not before and here < 0:
+            return None  # at x = 1 clusters are many: the paramagnet is made of them
         if before and before[1] * here < 0:
             return _bracketed(functional, unknowns, before[0], state)
         before = state, here
@@ -107,18 +113,22 @@ def at_breakpoint(
 ) -> State | None:
     """The stationary state of one step at a given breakpoint; None where the levels merge, or there is none."""
     functional = parisi(model)
-    guesses = _frozen(functional, y) if unknowns.gapped else _beside(model, start, base, functional.T, y)
-    for guess in ([near] if near else []) + list(guesses):
+    guesses = [] if unknowns.gapped else _beside(model, start, base, functional.T, y)
+    for guess in [*([near] if near or unknowns.gapped else []), *guesses]:
         state = _held(functional, unknowns, guess, y)
         if state is not None and unknowns.belongs(state, base.n):
             return state
     return None
 
 
-def _held(functional: Parisi, unknowns: Unknowns, guess: State, y: float) -> State | None:
-    trial = State(guess.n, Staircase(guess.stairs.q, guess.stairs.C, np.array([y])))
-    state, root = replace(unknowns, held=True).solve(functional, trial, SOLVER)
-    return state if root.converged and not merged(state) else None
+def _held(functional: Parisi, unknowns: Unknowns, near: State | None, y: float) -> State | None:
+    """The stationary state at a given breakpoint from one near by, or in a gapped glass from the most frozen."""
+    for guess in [*([near] if near else []), *(_frozen(functional, y) if unknowns.gapped else [])]:
+        trial = State(guess.n, Staircase(guess.stairs.q, guess.stairs.C, np.array([y])))
+        state, root = replace(unknowns, held=True).solve(functional, trial, SOLVER)
+        if root.converged and not merged(state):
+            return state
+    return None
 
 
 def condition(functional: Parisi, state: State) -> float:
@@ -130,7 +140,8 @@ def breakpoints(functional: Parisi, base: Symmetric, gapped: bool) -> Array:
     """In the order scanned: down from x = 1, or from infinity, where gapped, else up from nothing."""
     T, sd = functional.T, _noise(functional, base)
     high = min(_HIGHEST / sd, 1 / T if T > 0 else np.inf)
-    rising = np.geomspace(_LOWEST / sd, high, 2 + int(np.log(high * sd / _LOWEST) / np.log(_RATIO)))
+    low = min(_LOWEST / sd, 0.1 * high)
+    rising = np.geomspace(low, high, 2 + int(np.log(high / low) / np.log(_RATIO)))
     if not gapped:
         return rising
     falling = rising[::-1]
@@ -138,20 +149,27 @@ def breakpoints(functional: Parisi, base: Symmetric, gapped: bool) -> Array:
 
 
 def _frozen(functional: Parisi, y: float) -> Iterator[State]:
-    """Clusters that share nothing, each nearly frozen."""
-    for mobile in (0.05, 0.2, 0.01):
-        C = mobile if functional.T == 0 else mobile / functional.T
-        yield State(0.0, Staircase(np.array([0.0, 1 - functional.T * C]), C, np.array([y])))
+    """Clusters that share nothing, as frozen as they can be: near the least C at which E c - C changes sign."""
+    T, last = functional.T, None
+    for mobile in _MOBILE:
+        C = mobile / T if T > 0 else mobile
+        guess = State(0.0, Staircase(np.array([0.0, 1 - T * C]), C, np.array([y])))
+        if scaled_residual(functional, listed(guess))[2] <= 0:
+            yield guess if last is None else last
+            return
+        last = guess
 
 
 def _beside(model: Model, start: str, base: Symmetric, T: float, y: float) -> Iterator[State]:
     """Levels below and above the replica-symmetric one; the lower as if it were at temperature 1/y."""
     warm = symmetric(model.moved("T", np.asarray(1 / y)), start)
-    for share in (0.8, 0.5, 0.97):
+    lows = [1 - warm.C / y] if warm and warm.label == base.label else [1 - (T + 0.5 / y) * base.C]
+    if T > 0:
+        lows += [1 - 1.15 * T * base.C, 1 - 1.5 * T * base.C]
+    for low, share in product(lows, (0.8, 0.97, 0.5)):
         C = share * base.C
-        for lower in [1 - warm.C / y] if warm and warm.label == base.label else [1 - (T + 0.5 / y) * base.C]:
-            if MERGED < lower < 1 - T * C - MERGED:
-                yield State(base.n, Staircase(np.array([lower, 1 - T * C]), C, np.array([y])))
+        if MERGED < low < 1 - T * C - MERGED:
+            yield State(base.n, Staircase(np.array([low, 1 - T * C]), C, np.array([y])))
 
 
 def _bracketed(functional: Parisi, unknowns: Unknowns, low: State, high: State) -> OneStep | None:

@@ -41,7 +41,10 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     [['retrieval', 'paramagnet'], ['spin_glass', 'paramagnet']]
     """
     model = _model(ds)
-    label = np.where(ds.converged, model.label({str(k): v.values for k, v in ds.data_vars.items()}), "unconverged")
+    order = {str(k): v.values for k, v in ds.data_vars.items()}
+    if "level" in ds.q.dims:
+        order["q"] = ds.q.isel(level=-1).values
+    label = np.where(ds.converged, model.label(order), "unconverged")
     f = ds.free_energy.where(ds.converged & ds.admissible & ds.stable).fillna(np.inf)
     best = f.argmin("start")
     labels = xr.DataArray(label, dims=f.dims, attrs={"long_name": "solution reached"})

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..core.errors import ConvergenceError
 from ..theory.model import Model
-from .broken import check_steps, evaluate_broken, start_of
+from .broken import ansatz, check_steps, evaluate_broken, start_of
 from .solve import Solution
 
 
@@ -39,7 +39,7 @@ def rsb(model: Model, *, k: int | str = 1, start: str | None = None) -> Solution
         Of the model's shape: m (and n), ``free_energy``, ``energy``, ``entropy``, C = (1 - q_k)/T, ``residual``,
         ``quadrature_error``, ``free_energy_error`` (of the averages; "full": also the distance from k = 14 to the
         extrapolation, the values of all k being bounds from one side in the glasses without soft modes),
-        ``stability`` (at fixed x) and the rest of :class:`Solution`. With an axis more: ``q`` and ``replicon`` (levels
+        ``stability`` (of retrieval 1 - dn'/dn with all else stationary, of a glass that at fixed x) and the rest of :class:`Solution`. With an axis more: ``q`` and ``replicon`` (levels
         0..k: 1 - R'(q_i) E c_i^2, least where the level would split), ``x`` (steps 1..k; y = lim x/T where T = 0),
         ``x_low`` and ``x_high`` (of one step: df/dx is surely of opposite signs there).
         ``steps``: how many there are. Where fewer than k, levels merged (0: replica symmetry recovered), and q
@@ -72,6 +72,7 @@ def rsb(model: Model, *, k: int | str = 1, start: str | None = None) -> Solution
     name = start_of(type(model), start)
     values = evaluate_broken(model, name, k)
     values["label"] = np.asarray(model.label(values | {"q": values["q"][..., -1]}))
+    values["ansatz"] = np.asarray(ansatz(k))
     solution = Solution(model, values)
     failed = ~values["converged"]
     if failed.any():

@@ -57,7 +57,7 @@ class Solution:
 
     def __repr__(self) -> str:
         shown = {**self.model.parameters(), **self.values}
-        lines = [f"  {k} = {v}" for k, v in self.model.words().items()]
+        lines = [f"  {k} = {v}" for k, v in self.model.words().items() if k not in self.values]
         lines += [f"  {k} = {np.array2string(np.asarray(v), threshold=6)}" for k, v in shown.items()]
         return f"Solution of {type(self.model).__name__}, shape {self.model.shape}\n" + "\n".join(lines)
 

@@ -38,7 +38,7 @@ class Unknowns:
         """Whether a state is as aligned as n, and not with q_0 = 0, which solves the equations without a field in every
         glass and is stable only where it must be zero.
         """
-        return abs(state.n - n) <= 0.3 * abs(n) and (self.gapped or state.stairs.q[0] > MERGED)
+        return abs(state.n - n) <= 0.1 * abs(n) and (self.gapped or state.stairs.q[0] > MERGED)
 
     def solve(self, functional: Parisi, state: State, solver: Stationary) -> tuple[State, Stationarity]:
         """Make the functional stationary in the unknowns, from a state near by."""

@@ -22,10 +22,11 @@ from tqdm import tqdm
 from ..core.backend import Array
 from ..solvers.root import Solver
 from ..theory import model as theory
-from .grid import DONE, FAILED, Plan, blank, checked, empty, on_grid
+from .broken import Steps
+from .grid import DONE, FAILED, Plan, blank, checked, empty, evaluated, on_grid
 from .lock import locked
 from .provenance import provenance, resumed
-from .solve import default_solver, evaluate
+from .solve import default_solver
 from .store import Store, Tile, key_of
 
 PATIENCE = 30.0
@@ -44,6 +45,7 @@ def sweep(
     const: Mapping[str, Any] | None = None,
     starts: Sequence[str] | None = None,
     solver: Solver | None = None,
+    k: int | str | None = None,
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -66,6 +68,10 @@ def sweep(
         Some of ``Model.starts``; all if not given.
     solver : Solver, optional
         A frozen dataclass; by default ``Newton(tol=1e-10)``.
+    k : int or "full", optional
+        Break replica symmetry in so many steps, as :func:`mattis.rsb` does, in place of a solver: quantities are those
+        of ``rsb``, dims ``level`` and ``step`` last where there are several, tiles of 64 points, and "paramagnet"
+        is no start ("spin_glass" flows to it).
     executor : concurrent.futures.Executor, optional
         Computes the tiles; the calling process alone where not given. Any will do: a
         ``ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=mattis.sweeps.sweep.worker_init)``, dask's
@@ -100,7 +106,10 @@ def sweep(
     >>> ds.m.dims, round(float(ds.m.sel(start="retrieval", alpha=0.05, T=0.5)), 10)
     (('start', 'alpha', 'T'), 0.9041060753)
     """
-    plan = checked(Model, over, const or {}, starts, default_solver if solver is None else solver)
+    if k is not None and solver is not None:
+        raise ValueError(f"solver solves replica-symmetric equations and k={k!r} breaks the symmetry: give one of them")
+    given = default_solver if solver is None else solver
+    plan = checked(Model, over, const or {}, starts, given if k is None else Steps(k))
     if executor is not None and not hasattr(executor, "submit"):
         raise TypeError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     ds = empty(plan)
@@ -145,16 +154,16 @@ def _follow(parent: BaseProcess) -> None:
 
 
 def compute(
-    Model: type[theory.Model], axes: dict[str, Array], const: dict[str, Any], start: str, solver: Solver
+    Model: type[theory.Model], axes: dict[str, Array], const: dict[str, Any], start: str, solver: Solver | Steps
 ) -> list[Piece]:
     """Solve one tile; exceptions are isolated by halving and returned as messages of single points."""
     return _halved(on_grid(Model, axes, const).flat(), 0, start, solver)
 
 
-def _halved(model: theory.Model, first: int, start: str, solver: Solver) -> list[Piece]:
+def _halved(model: theory.Model, first: int, start: str, solver: Solver | Steps) -> list[Piece]:
     (size,) = model.shape
     try:
-        return [(first, first + size, evaluate(model, start, solver))]
+        return [(first, first + size, evaluated(model, start, solver))]
     except Exception as error:
         if size == 1:
             return [(first, first + 1, f"{type(error).__name__}: {error}")]

@@ -11,6 +11,7 @@ from .branch import fold
 from .one_step import SOLVER, Symmetric, at_breakpoint, condition, one_step, symmetric
 from .stairs import Unknowns, finer, merged
 
+RETRIEVAL = Unknowns(aligned=True, gapped=False)
 _INSIDE = 0.98  # of the replica-symmetric spinodal, where the way beyond it begins
 _FIRST, _LEAST = 0.02, 1e-4  # step along the load, relative to it
 
@@ -41,7 +42,8 @@ def tower(model: Model, start: str, k: int) -> Tower | None:
         return None
     in_field = float(functional.signal(0.0)[0]) != 0
     found = Tower(base, Unknowns(aligned or in_field, functional.noise.gapped and not aligned))
-    if base.replicon > 0 and not found.unknowns.gapped:
+    noiseless = not functional.noise.terms(Staircase(np.ones(1), 0.0, np.empty(0)), functional.T).R[0] > 0
+    if noiseless or (base.replicon > 0 and not found.unknowns.gapped):
         return found
     first = one_step(model, start, base, found.unknowns)
     if first is None:
