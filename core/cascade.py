@@ -16,6 +16,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .backend import Array
 from .jit import njit
@@ -116,7 +117,7 @@ def _narrow(h: float, s: float, y: float, T: float) -> _Seven:
     """The innermost step where the field is not much wider than T: a trapezoidal rule."""
     step = min(0.45, math.pi**2 * T / (36 * s))
     reach = _CUT + y * s
-    n = int(math.ceil(reach / step))
+    n = math.ceil(reach / step)
     ref = y * (abs(h) + T)
     z = odd = even = c = c2 = free = mean = 0.0
     for b in range(-n, n + 1):
@@ -156,7 +157,7 @@ def _step(
     cut = _CUT * s + y * s * s
     for a in range(targets.size):
         h = targets[a]
-        low, high = int(math.ceil((h - cut) / step)), int(math.floor((h + cut) / step))
+        low, high = math.ceil((h - cut) / step), math.floor((h + cut) / step)
         ref = y * (abs(h) + shift) + 0.5 * (y * s) ** 2
         z = odd = even = c = c2 = mean = 0.0
         for b in range(low, high + 1):
@@ -185,7 +186,7 @@ def _spread(targets: Array, density: Array, s: float, y: float, step: float, wei
     """Carry the density of the targets through a step to the grid; returns what leaves the grid."""
     cut, left = _CUT * s + y * s * s, 0.0
     for a in range(targets.size):
-        low, high = int(math.ceil((targets[a] - cut) / step)), int(math.floor((targets[a] + cut) / step))
+        low, high = math.ceil((targets[a] - cut) / step), math.floor((targets[a] + cut) / step)
         for b in range(low, high + 1):
             mass = density[a] * weights[a, b - low]
             if abs(b) < onward.size:
@@ -204,8 +205,8 @@ def _run(
     y: Array,
     T: float,
     steps: Array,
-    sizes: Array,
-    widths: Array,
+    sizes: NDArray[np.int64],
+    widths: NDArray[np.int64],
     shifts: Array,
 ) -> tuple[float, float, float, float, float, float, float, Array, Array, Array]:
     """Both passes; see ``Cascade``. The functions averaged by steps 1..k-1 live on grids of these steps and sizes."""
@@ -256,7 +257,7 @@ def cascade(h: Array, weights: Array, v: Array, s: Array, y: Array, T: float, fi
 
     >>> point = cascade(np.zeros(1), np.ones(1), np.ones(1), np.array([1.0]), np.array([1.5]), 0.0)
     >>> round(point.Y, 10)  # (1/y) ln[2 Phi(y)] + y/2
-    1.1658746593
+    1.1660024833
     """
     k = s.size
     rest, pull = np.cumsum((s**2)[::-1])[::-1], np.cumsum((y * s**2)[::-1])[::-1]
@@ -264,7 +265,7 @@ def cascade(h: Array, weights: Array, v: Array, s: Array, y: Array, T: float, fi
     reach = _CUT * np.sqrt(rest[1:]) + pull[1:] + (_FROZEN + 2) * T
     width = 2 * (_CUT * s[:-1] + y[:-1] * s[:-1] ** 2) / steps + 2
     if not ((reach / steps).max(initial=h.size) * width.max(initial=1.0) < _MOST):
-        nothing = np.full(k + 1, np.nan)
-        return Cascade(*np.full(7, np.nan), nothing, nothing, nothing[1:])
+        nan, nothing = math.nan, np.full(k + 1, math.nan)
+        return Cascade(nan, nan, nan, nan, nan, nan, nan, nothing, nothing, nothing[1:])
     sizes = np.append(np.ceil(reach / steps) + 1, 1).astype(np.int64)
     return Cascade(*_run(h, weights, v, s, y, float(T), steps, sizes, width.astype(np.int64), 0.5 * pull[1:]))

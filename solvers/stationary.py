@@ -1,4 +1,4 @@
-"""Newton's method for one point of a system whose solutions are stationary, minima in some directions, maxima in others."""
+"""Newton's method for one point of a system whose solutions are stationary: minima or maxima, by direction."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import numpy as np
 from ..core.backend import Array
 from ..core.errors import require
 
-_ROUGH = ((1, 0.5), (-1, -0.5))
-_FINE = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
+Stencil = tuple[tuple[int, float], ...]
+_ROUGH: Stencil = ((1, 0.5), (-1, -0.5))
+_FINE: Stencil = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
 _ROUND_OFF = 1e-12
 _NEAR = 1e-4  # residual below which the derivatives are of fourth order
 
@@ -78,9 +79,7 @@ class Stationary:
         return Stationarity(x, value, J, bool(abs(value).max(initial=0.0) < self.tol), step)
 
 
-def derivatives(
-    g: Callable[[Array], Array], x: Array, length: Array, stencil: tuple[tuple[int, float], ...] = _FINE
-) -> Array:
+def derivatives(g: Callable[[Array], Array], x: Array, length: Array, stencil: Stencil = _FINE) -> Array:
     """dg_i/dx_j by central differences."""
     columns = []
     with np.errstate(invalid="ignore"):

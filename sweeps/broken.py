@@ -25,6 +25,7 @@ LEVELS, STEPS = ("q", "replicon"), ("x", "x_low", "x_high")
 """Quantities with a value per level 0..k, and per step 1..k."""
 _FINE = 1.6  # of the grids that tell the error
 
+
 @dataclass(frozen=True)
 class Steps:
     """What solves a sweep of broken replica symmetry, in place of a solver: k steps, or "full"."""
@@ -64,19 +65,23 @@ def start_of(Model: type[Model], start: str | None) -> str:
 def evaluate_broken(model: Model, start: str, k: int | str) -> Values:
     """All reported quantities, each of the model's shape and those per level or step with an axis more.
 
-    Failures are marked, not raised. Where retrieval has ended at some load, it has at the larger ones.
+    Failures are marked, not raised. Points that differ in the load alone are taken in its order, each from the one before;
+    where retrieval has ended, it has at all larger loads.
     """
     flat, steps = model.flat(), check_steps(k)
     rows = [_nothing(model, steps)] * flat.shape[0]
-    ended: dict[tuple[float, ...], float] = {}
+    ended: set[tuple[float, ...]] = set()
+    before: dict[tuple[float, ...], tuple[float, Tower]] = {}
     for i in _by_load(flat):
         point = flat.at(slice(i, i + 1)).reshaped(())
         load = float(point.parameters()[model.load]) if model.load else 0.0
         others = tuple(float(v) for name, v in point.parameters().items() if name != model.load)
-        reached = tower(point, start, steps) if load < ended.get(others, np.inf) else None
+        reached = None if others in ended else tower(point, start, steps, before.get(others))
         rows[i] = values_of(point, start, reached, k)
-        if reached is None and start == "retrieval":
-            ended[others] = load
+        if reached is not None:
+            before[others] = load, reached
+        elif start == "retrieval":
+            ended.add(others)
     return stacked(rows or [_nothing(model, steps)], model.shape)
 
 
@@ -110,8 +115,8 @@ def _by_load(flat: Model) -> Sequence[int]:
 
 def _nothing(model: Model, steps: int) -> dict[str, Any]:
     """Every quantity of a point where nothing is known."""
-    names = [*model.order, "C", "free_energy", "energy", "entropy", "free_energy_error", "residual", "quadrature_error"]
-    values: dict[str, Any] = dict.fromkeys([*names, "stability"], np.nan)
+    names = [*model.order, "C", "free_energy", "energy", "entropy", "soft_free_energy", "free_energy_error", "residual"]
+    values: dict[str, Any] = dict.fromkeys([*names, "quadrature_error", "stability"], np.nan)
     values |= {name: np.full(steps + 1, np.nan) for name in LEVELS} | {name: np.full(steps, np.nan) for name in STEPS}
     if "unsupervised" in model.words().values() and hasattr(model, "P"):
         values["example_gain"] = np.nan
@@ -145,11 +150,21 @@ def _symmetric(point: Model, base: Symmetric | None) -> dict[str, Any]:
     image, J = flat.self_consistency(x)
     residual = residual_of(image, x)
     found = describe(flat, Root(x, J, residual, residual == residual, np.zeros(1, np.int64)))
-    wanted = (*point.order, "free_energy", "energy", "entropy", "residual", "quadrature_error", "stability", "admissible")
+    wanted = (
+        *point.order,
+        "free_energy",
+        "energy",
+        "entropy",
+        "residual",
+        "quadrature_error",
+        "stability",
+        "admissible",
+    )
     told: dict[str, Any] = {name: found[name][0] for name in wanted}
     told |= {name: found[name][0] for name in ("example_gain",) if name in found}
     levels = {"q": found["q"], "replicon": found["replicon"], "x": np.empty(0)}
-    return told | levels | {"C": base.C, "free_energy_error": told["quadrature_error"]}
+    soft = parisi(point).symmetric(base.C).soft
+    return told | levels | {"C": base.C, "free_energy_error": told["quadrature_error"], "soft_free_energy": soft}
 
 
 def _broken(point: Model, start: str, reached: Tower, full: bool) -> dict[str, Any]:
@@ -165,6 +180,7 @@ def _broken(point: Model, start: str, reached: Tower, full: bool) -> dict[str, A
     told = {"m": account.m, "n": state.n, "q": q, "C": C, "x": y * (functional.T or 1.0), "free_energy": f}
     told |= {"energy": account.energy, "entropy": account.entropy, "replicon": account.replicon}
     told |= {"residual": _largest(g, reached.unknowns), "free_energy_error": error}
+    told["soft_free_energy"] = account.soft
     told["quadrature_error"] = _largest(g - finer.residual(state), reached.unknowns)
     told["stability"] = _stability(functional, reached.unknowns, state, start)
     gain = point.example_gain(np.asarray(state.n), np.asarray(account.response), np.asarray(account.vv_response))
@@ -177,8 +193,8 @@ def _largest(g: Array, unknowns: Unknowns) -> float:
 
 
 def _stability(functional: Parisi, unknowns: Unknowns, state: State, start: str) -> float:
-    """Of retrieval 1 - dn'/dn, all else made stationary, which vanishes where it ends; of a glass the least real part of
-    the spectrum of 1 - map', the breakpoints held.
+    """Of retrieval 1 - dn'/dn, all else made stationary, which vanishes where it ends; of a glass the least real part
+    of the spectrum of 1 - map', the breakpoints held.
     """
     retrieval, z = start == "retrieval", listed(state)
     free = replace(unknowns, held=not retrieval).free(state.stairs.y.size)

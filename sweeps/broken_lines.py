@@ -76,7 +76,7 @@ class _Branch:
         """dw/dn along the branch."""
         J = derivatives(lambda v: self._g(n, v), w, self._length(n, w))
         by_n = derivatives(lambda v: self._g(v[0], w), np.array([n]), np.array([1e-2]))[:, 0]
-        return np.linalg.solve(J, -by_n)
+        return np.asarray(np.linalg.solve(J, -by_n), np.float64)
 
     def fold(self, load: float, state: State) -> tuple[float, State] | None:
         """(load, state) where d load/dn vanishes, down the branch from a state; None where that is not found."""
@@ -142,8 +142,8 @@ def broken_transition(family: Family, between: tuple[str, str], k: int | None) -
     at = family.at(np.nan_to_num(value))
     frozen = evaluate_broken(at, "spin_glass", steps)["steps"] > 0
     value = np.where(frozen, value, np.nan)
-    if k is not None:
-        return _solution(family, value, _rows(family, value, between[0], k), k)
+    if k is not None or between[0] == "spin_glass":
+        return _solution(family, value, _rows(family, value, between[0], steps), steps)
     found = family.solution(value, family.reached(value, between[0]))
     told = "retrieval replica symmetric, spin glass of 1 step of broken replica symmetry"
     return Solution(found.model, {**found.values, "ansatz": np.asarray(told)})

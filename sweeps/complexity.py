@@ -11,7 +11,7 @@ from ..core.errors import require
 from ..theory.model import Model
 from ..theory.rsb import State, parisi
 from .broken import start_of
-from .one_step import Symmetric, at_breakpoint, breakpoints, symmetric
+from .one_step import Symmetric, at_breakpoint, breakpoints, one_step, symmetric
 from .stairs import Unknowns
 
 _POINTS = 61
@@ -25,8 +25,8 @@ def complexity(model: Model, *, start: str | None = None, x: ArrayLike | None = 
     .. math::
         f(x) = \frac{\partial(y\phi)}{\partial y}, \qquad \Sigma(x) = y^2\,\frac{\partial\phi}{\partial y},
 
-    N Sigma the logarithm of the number of states of free energy f per spin. Equilibrium is where Sigma vanishes (T < T_s)
-    or at x = 1; where ``replicon`` < 0 states of this kind are unstable, and one step does not count them.
+    N Sigma the logarithm of the number of states of free energy f per spin. Equilibrium is where Sigma vanishes
+    (T < T_s) or at x = 1; where ``replicon`` < 0 states of this kind are unstable, and one step does not count them.
 
     Parameters
     ----------
@@ -65,17 +65,18 @@ def complexity(model: Model, *, start: str | None = None, x: ArrayLike | None = 
     functional = parisi(model)
     base = symmetric(model, name)
     unknowns = Unknowns(name == "retrieval", functional.noise.gapped and name != "retrieval")
-    values = None if x is None else _checked(x, functional.T)
-    found: dict[float, State] = {}
-    if base is not None:
-        tried = _range(model, name, base, unknowns) if values is None else values / (functional.T or 1.0)
-        found = _followed(model, name, base, unknowns, tried)
-        values = tried * (functional.T or 1.0)
-    values = np.empty(0) if values is None else values
-    rows = [_row(model, found.get(float(v))) for v in values / (functional.T or 1.0)]
+    scale = functional.T or 1.0
+    tried = None if x is None else _checked(x, functional.T) / scale
+    if tried is None:
+        tried = np.empty(0) if base is None else _range(model, name, base, unknowns)
+    found = {} if base is None else _followed(model, name, base, unknowns, tried)
+    rows = [_row(model, found.get(y)) for y in tried.tolist()]
     ds = xr.Dataset(
-        {key: ("x", np.array([row[key] for row in rows])) for key in ("complexity", "free_energy", "phi", "replicon", "C")},
-        {"x": values},
+        {
+            key: ("x", np.array([row[key] for row in rows]))
+            for key in ("complexity", "free_energy", "phi", "replicon", "C")
+        },
+        {"x": tried * scale},
         {"model": type(model).__name__, "T": functional.T, "start": name},
     )
     return ds.assign(q=(("x", "level"), np.array([row["q"] for row in rows]).reshape(-1, 2)))
@@ -85,7 +86,9 @@ def _checked(x: ArrayLike, T: float) -> Array:
     values = np.array(x, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"x must be 1-d, got shape {values.shape}")
-    require((values > 0) & ((values <= 1) | (T == 0)) & np.isfinite(values), "x", values, "in (0, 1], or y > 0 at T = 0")
+    require(
+        (values > 0) & ((values <= 1) | (T == 0)) & np.isfinite(values), "x", values, "in (0, 1], or y > 0 at T = 0"
+    )
     return values
 
 
@@ -103,13 +106,16 @@ def _range(model: Model, start: str, base: Symmetric, unknowns: Unknowns) -> Arr
 
 
 def _followed(model: Model, start: str, base: Symmetric, unknowns: Unknowns, tried: Array) -> dict[float, State]:
-    """The states at each breakpoint, those of a gapped glass from the most frozen down."""
+    """The states at each breakpoint: of a gapped glass from the most frozen down, else both ways from equilibrium."""
+    middle = None if unknowns.gapped else one_step(model, start, base, unknowns)
+    centre = np.inf if middle is None else float(middle.state.stairs.y[0])
     found: dict[float, State] = {}
-    near = None
-    for y in sorted(tried.tolist(), reverse=unknowns.gapped):
-        state = at_breakpoint(model, start, base, unknowns, y, near)
-        if state is not None:
-            found[y] = near = state
+    for way in (np.sort(tried[tried <= centre])[::-1], np.sort(tried[tried > centre])):
+        near = None if middle is None else middle.state
+        for y in way.tolist():
+            state = at_breakpoint(model, start, base, unknowns, y, near)
+            if state is not None:
+                found[y] = near = state
     return found
 
 

@@ -37,6 +37,7 @@ LONG_NAMES = {
     "x": "breakpoints of q(x), or y = lim x/T at T = 0",
     "x_low": "breakpoint below which the sign of df/dx is sure",
     "x_high": "breakpoint above which the sign of df/dx is sure",
+    "soft_free_energy": "free energy per spin of the response of soft modes",
     "free_energy_error": "estimated error of the free energy",
     "steps": "steps of replica symmetry breaking found",
     "certified": "whether no step is missing of those asked for",

@@ -66,7 +66,9 @@ def spinodal(
     if k is not None:
         _whole_steps(k)
         if of != "retrieval" or along != Model.load:
-            raise ValueError(f"k={k!r} steps: only the end of retrieval along the load is searched, got of={of!r}, {along=}")
+            raise ValueError(
+                f"k={k!r} steps: only the end of retrieval along the load is searched, got of={of!r}, {along=}"
+            )
         return broken_spinodal(family, k)
     if of in Model.continuous:
         return family.solution(*_onset(family))
@@ -145,7 +147,7 @@ def transition(
 def at_line(
     Model: type[Model], *, along: str = "T", of: str = "retrieval", k: int | None = None, **const: Any
 ) -> Solution:
-    r"""The de Almeida-Thouless line: where the replicon of a replica-symmetric solution vanishes; with one step, Gardner's.
+    r"""The de Almeida-Thouless line: where the replicon of a replica-symmetric solution vanishes; k = 1: Gardner's.
 
     Parameters
     ----------

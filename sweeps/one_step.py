@@ -7,7 +7,7 @@ that leaves the paramagnet continuously is found at once, beside the replica-sym
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 from typing import NamedTuple
 
 import numpy as np
@@ -62,9 +62,16 @@ def symmetric(model: Model, start: str) -> Symmetric | None:
     return Symmetric(n, float(x[-1, 0]), float(flat.replicon(x)[0]), label)
 
 
-def one_step(model: Model, start: str, base: Symmetric, unknowns: Unknowns) -> OneStep | None:
-    """The staircase of one step beside a replica-symmetric solution; None where it is not found."""
+def one_step(
+    model: Model, start: str, base: Symmetric, unknowns: Unknowns, near: State | None = None
+) -> OneStep | None:
+    """The staircase of one step beside a replica-symmetric solution, at once from one near by; None if not found."""
     functional = parisi(model)
+    if near is not None:
+        state, root = unknowns.solve(functional, near, SOLVER)
+        if root.converged and not merged(state) and unknowns.belongs(state, base.n):
+            if (found := _sure(functional, unknowns, state)) is not None:
+                return found
     if functional.T == 0 and base.C**2 < MERGED and base.label == "retrieval":
         return None  # levels are C^2 apart
     if base.label == "spin_glass" and not unknowns.gapped:
@@ -102,9 +109,7 @@ def _at_once(functional: Parisi, base: Symmetric, unknowns: Unknowns) -> OneStep
 
 def _noise(functional: Parisi, base: Symmetric) -> float:
     """Standard deviation of the noise at the replica-symmetric solution, or a tenth of the largest it can be."""
-    T = functional.T
-    here = functional.noise.terms(Staircase(np.array([1 - T * base.C]), base.C, np.empty(0)), T).R[0]
-    most = functional.noise.terms(Staircase(np.ones(1), 0.0, np.empty(0)), T).R[0]
+    here, most = functional.symmetric(base.C).R[0], functional.symmetric(0.0).R[0]
     return float(np.sqrt(max(here, 1e-2 * most)))
 
 
@@ -113,8 +118,9 @@ def at_breakpoint(
 ) -> State | None:
     """The stationary state of one step at a given breakpoint; None where the levels merge, or there is none."""
     functional = parisi(model)
-    guesses = [] if unknowns.gapped else _beside(model, start, base, functional.T, y)
-    for guess in [*([near] if near or unknowns.gapped else []), *guesses]:
+    if unknowns.gapped:
+        return _held(functional, unknowns, near, y)
+    for guess in chain([near] if near else [], _beside(model, start, base, functional.T, y)):
         state = _held(functional, unknowns, guess, y)
         if state is not None and unknowns.belongs(state, base.n):
             return state
@@ -123,7 +129,7 @@ def at_breakpoint(
 
 def _held(functional: Parisi, unknowns: Unknowns, near: State | None, y: float) -> State | None:
     """The stationary state at a given breakpoint from one near by, or in a gapped glass from the most frozen."""
-    for guess in [*([near] if near else []), *(_frozen(functional, y) if unknowns.gapped else [])]:
+    for guess in chain([near] if near else [], _frozen(functional, y) if unknowns.gapped else []):
         trial = State(guess.n, Staircase(guess.stairs.q, guess.stairs.C, np.array([y])))
         state, root = replace(unknowns, held=True).solve(functional, trial, SOLVER)
         if root.converged and not merged(state):
@@ -149,15 +155,21 @@ def breakpoints(functional: Parisi, base: Symmetric, gapped: bool) -> Array:
 
 
 def _frozen(functional: Parisi, y: float) -> Iterator[State]:
-    """Clusters that share nothing, as frozen as they can be: near the least C at which E c - C changes sign."""
-    T, last = functional.T, None
-    for mobile in _MOBILE:
-        C = mobile / T if T > 0 else mobile
-        guess = State(0.0, Staircase(np.array([0.0, 1 - T * C]), C, np.array([y])))
-        if scaled_residual(functional, listed(guess))[2] <= 0:
-            yield guess if last is None else last
+    """Clusters that share nothing, as frozen as they can be: the least C at which E c = C."""
+    T = functional.T
+
+    def state(C: float) -> State:
+        return State(0.0, Staircase(np.array([0.0, 1 - T * C]), C, np.array([y])))
+
+    def excess(C: float) -> float:
+        return float(scaled_residual(functional, listed(state(C)))[2])
+
+    last = 0.0
+    for C in _MOBILE / (T or 1.0):
+        if excess(C) <= 0:
+            yield state(brentq(excess, last, C, xtol=1e-18) if last > 0 else C)
             return
-        last = guess
+        last = C
 
 
 def _beside(model: Model, start: str, base: Symmetric, T: float, y: float) -> Iterator[State]:

@@ -38,12 +38,14 @@ def rsb(model: Model, *, k: int | str = 1, start: str | None = None) -> Solution
     Solution
         Of the model's shape: m (and n), ``free_energy``, ``energy``, ``entropy``, C = (1 - q_k)/T, ``residual``,
         ``quadrature_error``, ``free_energy_error`` (of the averages; "full": also the distance from k = 14 to the
-        extrapolation, the values of all k being bounds from one side in the glasses without soft modes),
-        ``stability`` (of retrieval 1 - dn'/dn with all else stationary, of a glass that at fixed x) and the rest of :class:`Solution`. With an axis more: ``q`` and ``replicon`` (levels
-        0..k: 1 - R'(q_i) E c_i^2, least where the level would split), ``x`` (steps 1..k; y = lim x/T where T = 0),
-        ``x_low`` and ``x_high`` (of one step: df/dx is surely of opposite signs there).
-        ``steps``: how many there are. Where fewer than k, levels merged (0: replica symmetry recovered), and q
-        repeats the last, x is nan. ``certified``: whether steps are as many as asked, or the last level is stable.
+        extrapolation), ``soft_free_energy`` (the part of f that is not that of Ising spins with Gaussian couplings of
+        covariance int R dq: the soft glass of arXiv:2111.12997, zero in p-spin glasses and dense networks),
+        ``stability`` (of retrieval 1 - dn'/dn with all else stationary; of a glass that at fixed x) and the rest of
+        :class:`Solution`. With an axis more: ``q`` and ``replicon`` (levels 0..k: 1 - R'(q_i) E c_i^2, negative where
+        the level would split), ``x`` (steps 1..k; y = lim x/T where T = 0), ``x_low`` and ``x_high`` (of one step:
+        df/dx is surely of opposite signs there).
+        ``steps``: how many there are. Where fewer than k, levels merged (0: replica symmetry recovered), q repeats the
+        last, and x is nan. ``certified``: whether steps are as many as asked for, or the last level is stable.
 
     Raises
     ------
@@ -79,8 +81,8 @@ def rsb(model: Model, *, k: int | str = 1, start: str | None = None) -> Solution
         first = np.unravel_index(int(np.argmax(failed)), failed.shape)
         point = ", ".join(f"{n}={np.broadcast_to(v, model.shape)[first]:g}" for n, v in model.parameters().items())
         raise ConvergenceError(
-            f"{type(model).__name__} has no {name} state of k={k!r} steps that could be found at {int(failed.sum())} of "
-            f"{failed.size} points, first at {point}",
+            f"{type(model).__name__} has no {name} state of k={k!r} steps that could be found at "
+            f"{int(failed.sum())} of {failed.size} points, first at {point}",
             solution,
         )
     return solution

@@ -105,8 +105,8 @@ def merged(state: State) -> bool:
 def finer(state: State, T: float, gapped: bool) -> Iterator[State]:
     """Guesses of the staircase with one step more, the likeliest first.
 
-    The same curve with x and q each by their index, cut finer, and with its steps wider, narrower, earlier, later. Where
-    gapped, q_0 = 0 and the first breakpoint stay: beyond them the curve is continuous.
+    The same curve with x and q each by their index, cut finer, and with its steps wider, narrower, earlier, later.
+    Where gapped, q_0 = 0 and the first breakpoint stay: beyond them the curve is continuous.
     """
     q, C, y = state.stairs
     kept = int(gapped)

@@ -31,21 +31,24 @@ class Tower:
     bracket: tuple[float, float] = (np.nan, np.nan)
 
 
-def tower(model: Model, start: str, k: int) -> Tower | None:
-    """Up to k steps at a model of one point; None where the start leads to no such solution."""
+def tower(model: Model, start: str, k: int, near: tuple[float, Tower] | None = None) -> Tower | None:
+    """Up to k steps at a model of one point; None where the start leads to no such solution.
+
+    ``near`` is the tower at a smaller load, all else equal.
+    """
     base = symmetric(model, start)
     functional = parisi(model)
     aligned = start == "retrieval"
     if aligned and (base is None or base.label != "retrieval"):
-        return _beyond(model, k)
+        return _beyond(model, k, near)
     if base is None:
         return None
     in_field = float(functional.signal(0.0)[0]) != 0
     found = Tower(base, Unknowns(aligned or in_field, functional.noise.gapped and not aligned))
-    noiseless = not functional.noise.terms(Staircase(np.ones(1), 0.0, np.empty(0)), functional.T).R[0] > 0
+    noiseless = not functional.symmetric(0.0).R[0] > 0
     if noiseless or (base.replicon > 0 and not found.unknowns.gapped):
         return found
-    first = one_step(model, start, base, found.unknowns)
+    first = one_step(model, start, base, found.unknowns, near[1].states[0] if near and near[1].states else None)
     if first is None:
         return _without_steps(model, start, found)
     found.states, found.bracket = [first.state], (first.y_low, first.y_high)
@@ -88,18 +91,19 @@ def next_step(functional: Parisi, state: State, unknowns: Unknowns) -> State | N
     return None
 
 
-def _beyond(model: Model, k: int) -> Tower | None:
+def _beyond(model: Model, k: int, near: tuple[float, Tower] | None) -> Tower | None:
     """Retrieval past the replica-symmetric spinodal, continued from loads below it; None where it ends before."""
     if model.load is None:
         return None
     target = float(model.parameters()[model.load])
-    top = float(fold(model.moved(model.load, np.zeros(())).flat())[0][0])
-    if not top < target:
-        return None
-    below = tower(model.moved(model.load, np.asarray(_INSIDE * top)), "retrieval", k)
-    if below is None or len(below.states) < k:
-        return None
-    states = [follow(model, _INSIDE * top, target, s, below.unknowns) for s in below.states]
+    if near is None or len(near[1].states) < k:
+        top = float(fold(model.moved(model.load, np.zeros(())).flat())[0][0])
+        below = tower(model.moved(model.load, np.asarray(_INSIDE * top)), "retrieval", k) if top < target else None
+        if below is None or len(below.states) < k:
+            return None
+        near = _INSIDE * top, below
+    load, below = near
+    states = [follow(model, load, target, state, below.unknowns) for state in below.states]
     if states[-1] is None:
         return None
     return Tower(None, below.unknowns, [s for s in states if s is not None])

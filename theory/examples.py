@@ -95,7 +95,7 @@ class MeanExample:
         return [x / whole for x in sums or []]
 
     def nodes(self, mu: float, noise: float, step: float) -> tuple[Array, Array, Array]:
-        """Fields h = mu v + z sqrt(noise) of one point, their weights and the mean v at each; h at most ``step`` apart."""
+        """Fields h = mu v + z sqrt(noise) of one point, ``step`` apart or less, their weights and mean v."""
         if self.r is None or self.M is None:
             sd = float(np.sqrt(noise + self.rho * mu**2))
             z, w = _normal(sd, step)
@@ -103,7 +103,9 @@ class MeanExample:
         z, w = _normal(float(np.sqrt(noise)), step)
         k = np.arange(float(self.M) + 1)
         p = float(1 + self.r) / 2
-        law = np.exp(gammaln(self.M + 1) - gammaln(k + 1) - gammaln(self.M - k + 1) + xlogy(k, p) + xlog1py(self.M - k, -p))
+        law = np.exp(
+            gammaln(self.M + 1) - gammaln(k + 1) - gammaln(self.M - k + 1) + xlogy(k, p) + xlog1py(self.M - k, -p)
+        )
         kept = law > _LEAST
         v = np.repeat((2 * k[kept] / self.M - 1) / self.r, z.size)
         h = mu * v + np.tile(np.sqrt(noise) * z, kept.sum())

@@ -220,7 +220,7 @@ class Model(ABC):
         """Name the solution with these order parameters (arrays of one shape)."""
 
     def noise(self) -> Noise:
-        """The noise of a model of one point, by the covariance R(q) of its field: what replica symmetry breaking needs."""
+        """The noise of a model of one point by the covariance R(q) of its field, for replica symmetry breaking."""
         raise TypeError(f"{type(self).__name__} declares no noise: there is no replica symmetry to break")
 
     def signal(self, n: Any) -> tuple[Any, Any]:

@@ -1,7 +1,7 @@
 r"""The noise of unretrieved patterns, or of random couplings, by the covariance R(q) of the field of a spin.
 
-Two families. A mixture of p-spin couplings, of energy covariance N xi(q), has R = xi'(q). Patterns in pairwise couplings
-are Gaussian modes that respond to the spins: with y(q) = x(q)/T,
+Two families. A mixture of p-spin couplings, of energy covariance N xi(q), has R = xi'(q). Patterns in pairwise
+couplings are Gaussian modes that respond to the spins: with y(q) = x(q)/T,
 
     R(q) = alpha sum g^2 int_0^q dq'/lambda_g(q')^2,      lambda_g(q) = 1 - g C - g int_q^{q_k} y(q') dq',
 
@@ -41,6 +41,9 @@ class NoiseTerms(NamedTuple):
     """Of the noise, per spin"""
     entropy: float
     """All of s but that of the spins in their field"""
+    soft: float
+    """The part of free_energy that is not that of Gaussian couplings of covariance int R dq: (1/2) int y R dq - G, G
+    the coupling term whose derivative by y is R/2; zero where R does not depend on y"""
 
 
 class Noise(ABC):
@@ -76,8 +79,8 @@ class Mixture(Noise):
         return total
 
     def terms(self, stairs: Staircase, T: float) -> NoiseTerms:
-        """f = [sum y_i (theta_i - theta_{i-1}) - T C^2 c(q_k)]/2, theta = q xi' - xi, c = [xi(1) - xi - (1 - q) xi']/(1 - q)^2;
-        u = -C [xi(1) - xi(q_k)]/(1 - q_k) - sum y_i [xi_i - xi_{i-1}]; s = -C^2 c(q_k)/2.
+        """f = [sum y_i (theta_i - theta_{i-1}) - T C^2 c(q_k)]/2 with theta = q xi' - xi, c = [xi(1) - xi - (1 - q)
+        xi']/(1 - q)^2; u = -C [xi(1) - xi(q_k)]/(1 - q_k) - sum y_i [xi_i - xi_{i-1}]; s = -C^2 c(q_k)/2.
         """
         q, C, y = stairs
         xi, R = self._xi(q, 0), self._xi(q, 1)
@@ -91,6 +94,7 @@ class Mixture(Noise):
             0.5 * float(y @ np.diff(theta) - T * C * C * curved),
             -float(C * mean + y @ np.diff(xi)),
             -0.5 * float(C * C * curved),
+            0.0,
         )
 
 
@@ -108,14 +112,16 @@ class SoftModes(Noise):
         return False
 
     def terms(self, stairs: Staircase, T: float) -> NoiseTerms:
-        """Sums over kinds, g the coupling: f = [R_k C + sum y_i (R_i q_i - R_{i-1} q_{i-1})]/2 + (alpha/2) sum {T ln lambda_k
-        - g q_0/lambda_0 - sum ln(lambda_i/lambda_{i-1})/y_i} + diagonal; u = -sum [R_k/g + alpha g (1 - q_k)/lambda_k]/2 +
-        diagonal; s = -(alpha/2) sum [ln lambda_k + g C/lambda_k]. nan where lambda <= 0.
+        """Sums over kinds, g the coupling, lambda = 1 at q = 1.
+
+        f = [R_k C + sum y_i (R_i q_i - R_{i-1} q_{i-1})]/2 + (alpha/2) sum {T ln lambda_k - g q_0/lambda_0 -
+        sum_i ln(lambda_i/lambda_{i-1})/y_i} + diagonal; u = -sum [R_k/g + alpha g (1 - q_k)/lambda_k]/2 + diagonal;
+        s = -(alpha/2) sum [ln lambda_k + g C/lambda_k]. nan where lambda <= 0.
         """
         q, C, y = stairs
         steps = np.diff(q)
         R, slope, area = np.zeros(q.size), np.zeros(q.size), np.zeros(y.size)
-        f = u = s = 0.0
+        f = u = s = work = 0.0
         for number, g in self.modes:
             if g == 0 or number == 0:
                 continue
@@ -131,5 +137,7 @@ class SoftModes(Noise):
             f += 0.5 * some * (T * np.log(lam[-1]) - g * q[0] / lam[0] - (np.log1p(jump) / y).sum())
             u -= 0.5 * (own[-1] / g + some * g * T * C / lam[-1])
             s -= 0.5 * some * (np.log(lam[-1]) + g * C / lam[-1])
+            work += own[-1] * C + some * T * (g * C / lam[-1] + np.log(lam[-1]))
+        soft = f + 0.5 * float(work + y @ area)
         f += 0.5 * float(R[-1] * C + y @ np.diff(R * q))
-        return NoiseTerms(R, slope, area, f + self.diagonal, u + self.diagonal, s)
+        return NoiseTerms(R, slope, area, f + self.diagonal, u + self.diagonal, s, soft + self.diagonal)

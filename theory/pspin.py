@@ -115,7 +115,7 @@ class PSpin(Model):
         return np.isfinite(report.free_energy) & warm & (overlap(x[0], np.asarray(self.T)) <= GLASS_ABOVE)
 
     def glass_temperatures(self) -> GlassTemperatures:
-        """T_d, below which metastable states trap the dynamics, and T_s, below which the paramagnet is no equilibrium."""
+        """T_d, below which metastable states trap the dynamics; T_s, below which the paramagnet is no equilibrium."""
         return glass_temperatures(((self.p, 0.5),))
 
     def noise(self) -> Noise:

@@ -1,7 +1,7 @@
 r"""The functional of k-step broken replica symmetry and its stationarity, for any model that declares its noise.
 
-A model gives the covariance R(q) of the field of a spin and its signal mu(n), of energy E(n) per spin. With Y_0 the cascade
-of ``core/cascade.py`` from fields mu v + sqrt(R_0) z in steps of variance R_i - R_{i-1},
+A model gives the covariance R(q) of the field of a spin and its signal mu(n), of energy E(n) per spin. With Y_0 the
+cascade of ``core/cascade.py`` from fields mu v + sqrt(R_0) z in steps of variance R_i - R_{i-1},
 
     f = E + (1 + rho) n mu + f_noise[q, y] - Y_0,
 
@@ -26,7 +26,8 @@ from ..core.backend import Array
 from ..core.cascade import Cascade, cascade, widest_step
 from .examples import MeanExample
 from .model import Model
-from .noise import Noise, NoiseTerms, Staircase
+from .noise import Noise, NoiseTerms
+from .noise import Staircase as Staircase
 
 
 class State(NamedTuple):
@@ -49,6 +50,8 @@ class Account(NamedTuple):
     """E c_0, how m follows a field"""
     vv_response: float
     """E v^2 c_0, how n follows"""
+    soft: float
+    """The part of the free energy that is not the one of Gaussian couplings"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ class Parisi:
         aligned = float(getattr(a, self.seen)) / self.share - state.n
         return np.concatenate([[aligned], a.q[:-1] - q[:-1], [a.C - C], 2 * a.slope - work])
 
+    def symmetric(self, C: float) -> NoiseTerms:
+        """The noise of a single level, q = 1 - T C."""
+        return self.noise.terms(Staircase(np.array([1 - self.T * C]), C, np.empty(0)), self.T)
+
     def covariance(self, state: State) -> Array:
         """R_0..R_k; R_i - R_{i-1} is the natural unit of the last k residuals. nan where there is no such noise."""
         return self.noise.terms(state.stairs, self.T).R
@@ -96,7 +103,16 @@ class Parisi:
         f = energy + self.share * state.n * mu + terms.free_energy - a.Y
         with np.errstate(invalid="ignore"):
             replicon = 1 - np.where(terms.slope > 0, terms.slope * a.c2, 0.0)
-        return Account(a.t, float(f), float(energy + terms.energy), float(a.entropy + terms.entropy), replicon, a.response, a.vv_response)
+        return Account(
+            a.t,
+            float(f),
+            float(energy + terms.energy),
+            float(a.entropy + terms.entropy),
+            replicon,
+            a.response,
+            a.vv_response,
+            float(terms.soft),
+        )
 
 
 def parisi(model: Model, fineness: float = 1.0) -> Parisi:

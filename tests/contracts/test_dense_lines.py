@@ -155,11 +155,15 @@ def test_a_transition_has_equal_free_energies_above_T_s(case):
 
 
 def test_no_transition_against_the_replica_symmetric_glass():
-    """It is no phase: neither retrieval nor the paramagnet meets it anywhere."""
-    for pair in (("retrieval", "spin_glass"), ("spin_glass", "paramagnet")):
-        line = mt.transition(Dense, between=pair, along="gamma", T=[0.0, 0.3, 0.45, 0.7], P=3)
-        assert np.isnan(line.gamma).all(), pair
-        assert (line.label == "none").all()
+    """It is no phase: the paramagnet meets it nowhere; retrieval meets the glass of broken symmetry, where that is."""
+    T = np.array([0.0, 0.3, 0.45, 0.7])
+    line = mt.transition(Dense, between=("spin_glass", "paramagnet"), along="gamma", T=T, P=3)
+    assert np.isnan(line.gamma).all()
+    assert (line.label == "none").all()
+    broken = mt.transition(Dense, along="gamma", T=T, P=3, between=("retrieval", "spin_glass"))
+    assert np.isfinite(broken.gamma).tolist() == [False, True, False, False]
+    assert T_d_and_T_s(3).static * np.sqrt(broken.gamma[1]) > T[1]
+    assert "1 step of broken" in str(broken.ansatz)
 
 
 # --- the glass and its lines ------------------------------------------------------------------------------------------

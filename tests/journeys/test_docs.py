@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = [ROOT / "docs" / "hopfield.md", ROOT / "docs" / "dense.md"]
+NOTEBOOKS = [ROOT / "docs" / f"{name}.md" for name in ("hopfield", "dense", "rsb")]
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - set(NOTEBOOKS))
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -89,6 +89,17 @@ def test_hopfield_notebook(execute):
     assert "unconverged: 0\n" in text
     assert number(text, "largest |m - theory| below T = 0.5: ") < 0.01
     assert number(text, "largest |e - theory| below T = 0.5: ") < 0.01
+
+
+def test_rsb_notebook(execute):
+    """It asserts the rest by itself."""
+    text = printed(execute(NOTEBOOKS[2]))
+    # Kirkpatrick and Thirumalai, Phys. Rev. B 36 (1987) 5388; Gardner, Nucl. Phys. B 257 (1985) 747: by an
+    # independent program
+    assert number(text, "T_d = ") == 0.681598041
+    assert number(text, "T_s = ") == 0.651385227
+    assert number(text, "T_G = ") == 0.240260036
+    assert number(text, "gamma_c: 0.378285646, with one step ") == 0.461211787  # replica symmetric: explicit
 
 
 def test_dense_notebook(execute):
