@@ -1,8 +1,8 @@
 """How long broken replica symmetry takes: python benchmarks/rsb_speed.py [--diagram 40]
 
 One core for the points, two for the diagram. The peer of the points is the same recursion as one would write it, in
-NumPy on a uniform grid with Gauss-Hermite nodes and interpolation, its free energy alone and no solution: what is told is
-how many of its evaluations one solved point costs.
+NumPy on a uniform grid with Gauss-Hermite nodes and interpolation, its free energy alone and no solution: what is told
+is how many of its evaluations one solved point costs.
 """
 
 import argparse
@@ -60,9 +60,8 @@ def diagram(n):
             lambda: mt.sweep(mt.DenseHebbian, over=over, const={"P": 4}, k=1, executor=pool, progress=False),
         )
     ds = mt.classify(ds)
-    print(
-        f"  {1e3 * passed / (2 * n * n):.0f} ms per point and start; uncertified: {int((~ds.certified & ds.converged).sum())}"
-    )
+    missing = int((~ds.certified & ds.converged).sum())
+    print(f"  {1e3 * passed / (2 * n * n):.0f} ms per point and start; uncertified: {missing}")
     print(f"  phases {dict(zip(*np.unique(ds.phase, return_counts=True), strict=True))}")
 
 

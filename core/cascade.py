@@ -29,7 +29,7 @@ _U, _W = _FROZEN * (_u + 1) / 2, _FROZEN * _w / 2
 _E = np.exp(-2 * _U)
 _LOG, _TANH, _SECH2 = _U + np.log1p(_E), np.tanh(_U), 4 * _E / (1 + _E) ** 2
 _FREE = np.log1p(_E) + 2 * _U * _E / (1 + _E)
-_MOST = 2**22  # weights of a step, 32 MiB
+_MOST = 2**23  # weights kept, 64 MiB
 _Seven = tuple[float, float, float, float, float, float, float]
 
 
@@ -212,7 +212,7 @@ def _run(
     """Both passes; see ``Cascade``. The functions averaged by steps 1..k-1 live on grids of these steps and sizes."""
     k, widest = s.size, max(sizes.max(), h.size)
     out = np.empty((k, 8, widest))
-    weights = np.empty((k - 1, widest, widths.max() if k > 1 else 0))
+    weights = [np.empty((h.size if j == 0 else sizes[j - 1], widths[j])) for j in range(k - 1)]
     for j in range(k - 1, -1, -1):
         targets = h if j == 0 else np.arange(sizes[j - 1]) * steps[j - 1]
         if j < k - 1:
@@ -264,7 +264,8 @@ def cascade(h: Array, weights: Array, v: Array, s: Array, y: Array, T: float, fi
     steps = np.array([min(0.6 * s[j], widest_step(s[j + 1], y[j + 1], T)) for j in range(k - 1)]) / fineness
     reach = _CUT * np.sqrt(rest[1:]) + pull[1:] + (_FROZEN + 2) * T
     width = 2 * (_CUT * s[:-1] + y[:-1] * s[:-1] ** 2) / steps + 2
-    if not ((reach / steps).max(initial=h.size) * width.max(initial=1.0) < _MOST):
+    targets = np.append(h.size, reach / steps)[: k - 1]
+    if not h.size + float(targets @ width) < _MOST:
         nan, nothing = math.nan, np.full(k + 1, math.nan)
         return Cascade(nan, nan, nan, nan, nan, nan, nan, nothing, nothing, nothing[1:])
     sizes = np.append(np.ceil(reach / steps) + 1, 1).astype(np.int64)

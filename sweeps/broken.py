@@ -65,8 +65,8 @@ def start_of(Model: type[Model], start: str | None) -> str:
 def evaluate_broken(model: Model, start: str, k: int | str) -> Values:
     """All reported quantities, each of the model's shape and those per level or step with an axis more.
 
-    Failures are marked, not raised. Points that differ in the load alone are taken in its order, each from the one before;
-    where retrieval has ended, it has at all larger loads.
+    Failures are marked, not raised. Points that differ in the load alone are taken in its order, each from the one
+    before; where retrieval has ended, it has at all larger loads.
     """
     flat, steps = model.flat(), check_steps(k)
     rows = [_nothing(model, steps)] * flat.shape[0]
@@ -125,7 +125,7 @@ def _nothing(model: Model, steps: int) -> dict[str, Any]:
 
 def _told(point: Model, start: str, reached: Tower, steps: int, full: bool) -> dict[str, Any]:
     """The quantities of one point; q and the replicon repeat the last level, x is nan, past the steps there are."""
-    taken = len(reached.states)
+    taken, unit = reached.steps, float(np.asarray(point.parameters()["T"])) or 1.0
     if taken:
         told = _broken(point, start, reached, full)
         told["admissible"] = True
@@ -133,7 +133,7 @@ def _told(point: Model, start: str, reached: Tower, steps: int, full: bool) -> d
         told = _symmetric(point, reached.base)
         told["admissible"] = bool(told["admissible"]) or start == "retrieval"
     for name, side in zip(("x_low", "x_high"), reached.bracket, strict=True):
-        told[name] = np.full(taken, side if taken == 1 else np.nan)
+        told[name] = np.full(taken, side * unit if taken == 1 else np.nan)
     for name in LEVELS:
         told[name] = np.append(told[name], np.full(steps + 1 - told[name].size, told[name][-1]))
     for name in STEPS:
@@ -174,7 +174,7 @@ def _broken(point: Model, start: str, reached: Tower, full: bool) -> dict[str, A
     account, g = functional.account(state), functional.residual(state)
     f, error = account.free_energy, abs(finer.account(state).free_energy - account.free_energy)
     if full:
-        f, spread = extrapolated([functional.account(s).free_energy for s in reached.states])
+        f, spread = extrapolated([functional.account(s).free_energy for s in reached.states], reached.steps)
         error += spread
     q, C, y = state.stairs
     told = {"m": account.m, "n": state.n, "q": q, "C": C, "x": y * (functional.T or 1.0), "free_energy": f}
@@ -212,14 +212,14 @@ def _stability(functional: Parisi, unknowns: Unknowns, state: State, start: str)
     return float(np.linalg.eigvals(slope).real.min())
 
 
-def extrapolated(f: Sequence[float]) -> tuple[float, float]:
-    """The limit of f_1, f_2, .. by f_k = f + c/(k + a)^4 through the last three, and its distance from the last.
+def extrapolated(f: Sequence[float], k: int) -> tuple[float, float]:
+    """The limit of .., f_(k-1), f_k by f_k = f + c/(k + a)^4 through the last three, and its distance from the last.
 
     With fewer than three, or where they no longer move by that law, the last itself; its error is then the last move.
     """
     if len(f) < 2:
         return f[-1], 0.0
-    k, last = len(f), abs(f[-1] - f[-2])
+    last = abs(f[-1] - f[-2])
     if len(f) == 2 or not 0 < (f[-1] - f[-2]) / (f[-2] - f[-3]) < 1:
         return f[-1], last
     ratio = (f[-1] - f[-2]) / (f[-2] - f[-3])

@@ -42,7 +42,7 @@ def _fold_of(model: Model, top: float, k: int) -> tuple[float, State | None]:
     name = str(model.load)
     for share in _INSIDE:
         found = tower(model.moved(name, np.asarray(share * top)), "retrieval", k)
-        if found is not None and len(found.states) == k:
+        if found is not None and found.steps == k:
             end = _Branch(model).fold(share * top, found.states[-1])
             if end is not None:
                 return end
@@ -116,7 +116,7 @@ def broken_spinodal(family: Family, k: int) -> Solution:
         inside = load if state else load * (1 - 1e-9)
         point = family.at(np.array([inside]), np.array([i])).reshaped(())
         if state:
-            rows.append(values_of(point, "retrieval", Tower(None, RETRIEVAL, [state] * k), k))
+            rows.append(values_of(point, "retrieval", Tower(None, RETRIEVAL, [state]), k))
         else:
             rows.append(values_of(point, "retrieval", None if np.isnan(load) else tower(point, "retrieval", k), k))
     return _solution(family, loads, rows, k)

@@ -67,11 +67,8 @@ def one_step(
 ) -> OneStep | None:
     """The staircase of one step beside a replica-symmetric solution, at once from one near by; None if not found."""
     functional = parisi(model)
-    if near is not None:
-        state, root = unknowns.solve(functional, near, SOLVER)
-        if root.converged and not merged(state) and unknowns.belongs(state, base.n):
-            if (found := _sure(functional, unknowns, state)) is not None:
-                return found
+    if near is not None and (found := _from(functional, base, unknowns, near)) is not None:
+        return found
     if functional.T == 0 and base.C**2 < MERGED and base.label == "retrieval":
         return None  # levels are C^2 apart
     if base.label == "spin_glass" and not unknowns.gapped:
@@ -101,9 +98,16 @@ def _at_once(functional: Parisi, base: Symmetric, unknowns: Unknowns) -> OneStep
         C = base.C - 0.2 * q * base.C * (1 - low)
         y = min(times * 0.8 * q / (T + 0.6 * sd), 0.9 / T if T > 0 else np.inf)
         guess = State(base.n, Staircase(np.array([low * q, 1 - T * C]), C, np.array([y])))
-        state, root = unknowns.solve(functional, guess, SOLVER)
-        if root.converged and not merged(state) and unknowns.belongs(state, base.n):
-            return _sure(functional, unknowns, state)
+        if (found := _from(functional, base, unknowns, guess)) is not None:
+            return found
+    return None
+
+
+def _from(functional: Parisi, base: Symmetric, unknowns: Unknowns, guess: State) -> OneStep | None:
+    """All conditions solved at once from a guess."""
+    state, root = unknowns.solve(functional, guess, SOLVER)
+    if root.converged and not merged(state) and unknowns.belongs(state, base.n):
+        return sure(functional, unknowns, state)
     return None
 
 
@@ -192,10 +196,10 @@ def _bracketed(functional: Parisi, unknowns: Unknowns, low: State, high: State) 
     except ArithmeticError:
         return None
     state, root = unknowns.solve(functional, follow.state, SOLVER)
-    return _sure(functional, unknowns, state if root.converged and not merged(state) else follow.state)
+    return sure(functional, unknowns, state if root.converged and not merged(state) else follow.state)
 
 
-def _sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep | None:
+def sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep | None:
     """The state with the nearest breakpoints on either side at which the sign of the condition is sure."""
     y, finer = float(state.stairs.y[0]), replace(functional, fineness=_FINE)
     noise, spare = _SURE * abs(condition(finer, state) - condition(functional, state)), 1e-10

@@ -8,7 +8,7 @@ from ..core.backend import Array
 from ..theory.model import Model
 from ..theory.rsb import Parisi, Staircase, State, parisi
 from .branch import fold
-from .one_step import SOLVER, Symmetric, at_breakpoint, condition, one_step, symmetric
+from .one_step import SOLVER, Symmetric, at_breakpoint, condition, one_step, sure, symmetric
 from .stairs import Unknowns, finer, merged
 
 RETRIEVAL = Unknowns(aligned=True, gapped=False)
@@ -18,7 +18,7 @@ _FIRST, _LEAST = 0.02, 1e-4  # step along the load, relative to it
 
 @dataclass
 class Tower:
-    """What was found at one point: states of 1, 2, .. steps above the replica-symmetric solution (None beyond its end).
+    """What was found at one point: states of more and more steps on the replica-symmetric solution (None past its end).
 
     ``certified``: levels that merged are stable as they are; else more steps exist but were not found.
     ``bracket``: of the breakpoint of one step.
@@ -29,6 +29,16 @@ class Tower:
     states: list[State] = field(default_factory=list)
     certified: bool = True
     bracket: tuple[float, float] = (np.nan, np.nan)
+
+    @property
+    def single(self) -> State | None:
+        """The state of one step, if it is there."""
+        return next((state for state in self.states if state.stairs.y.size == 1), None)
+
+    @property
+    def steps(self) -> int:
+        """Of the last state."""
+        return self.states[-1].stairs.y.size if self.states else 0
 
 
 def tower(model: Model, start: str, k: int, near: tuple[float, Tower] | None = None) -> Tower | None:
@@ -48,7 +58,7 @@ def tower(model: Model, start: str, k: int, near: tuple[float, Tower] | None = N
     noiseless = not functional.symmetric(0.0).R[0] > 0
     if noiseless or (base.replicon > 0 and not found.unknowns.gapped):
         return found
-    first = one_step(model, start, base, found.unknowns, near[1].states[0] if near and near[1].states else None)
+    first = one_step(model, start, base, found.unknowns, near[1].single if near else None)
     if first is None:
         return _without_steps(model, start, found)
     found.states, found.bracket = [first.state], (first.y_low, first.y_high)
@@ -71,7 +81,7 @@ def _without_steps(model: Model, start: str, found: Tower) -> Tower:
 
 def _climb(functional: Parisi, found: Tower, k: int) -> None:
     """Add steps up to k, as long as a level is unstable."""
-    while len(found.states) < k:
+    while found.steps < k:
         state = found.states[-1]
         if (functional.account(state).replicon >= 0).all():
             return
@@ -96,17 +106,23 @@ def _beyond(model: Model, k: int, near: tuple[float, Tower] | None) -> Tower | N
     if model.load is None:
         return None
     target = float(model.parameters()[model.load])
-    if near is None or len(near[1].states) < k:
+    if near is None or not near[1].states:
         top = float(fold(model.moved(model.load, np.zeros(())).flat())[0][0])
         below = tower(model.moved(model.load, np.asarray(_INSIDE * top)), "retrieval", k) if top < target else None
-        if below is None or len(below.states) < k:
+        if below is None or not below.states:
             return None
         near = _INSIDE * top, below
     load, below = near
-    states = [follow(model, load, target, state, below.unknowns) for state in below.states]
-    if states[-1] is None:
+    carried = [follow(model, load, target, state, below.unknowns) for state in below.states]
+    states = [state for state in carried if state is not None]  # of fewer steps it ends earlier
+    if carried[-1] is None:
         return None
-    return Tower(None, below.unknowns, [s for s in states if s is not None])
+    found = Tower(None, below.unknowns, states, below.certified)
+    if found.steps == 1:
+        certain = sure(parisi(model), found.unknowns, states[0])
+        found.certified = certain is not None
+        found.bracket = (certain.y_low, certain.y_high) if certain else found.bracket
+    return found
 
 
 def follow(model: Model, load: float, target: float, state: State, unknowns: Unknowns) -> State | None:
