@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..sweeps.phases import classify
 from ..sweeps.sweep import sweep
@@ -18,6 +19,12 @@ RS, ONE, FULL = "#D55E00", "#0072B2", "#009E73"
 PHASES = ("paramagnet", "spin_glass", "metastable", "retrieval")
 COLOURS = ("#FFFFFF", "#E6E6E6", "#CFE3F2", "#9CC4E4")
 _JUMP = 0.3  # of q between two points of a line, beyond which it is torn
+
+
+def spaced(ends: Sequence[float]) -> NDArray[np.float64]:
+    """Values from (first, last, how many), evenly."""
+    first, last, many = ends
+    return np.linspace(first, last, round(many))
 
 
 def states(
@@ -76,9 +83,7 @@ def shade(axes: "Axes", region: xr.DataArray, unconverged: xr.DataArray) -> None
     from matplotlib.colors import ListedColormap
 
     load, T = (region[str(d)] for d in region.dims)
-    axes.pcolormesh(
-        load, T, region.T, cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=3.5, rasterized=True, zorder=0
-    )
+    axes.pcolormesh(load, T, region.T, cmap=ListedColormap(COLOURS), vmin=-0.5, vmax=3.5, rasterized=True, zorder=0)
     if unconverged.any():
         axes.contourf(load, T, unconverged.T, levels=[0.5, 1.5], colors="none", hatches=["xxxx"])
 

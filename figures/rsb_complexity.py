@@ -61,7 +61,9 @@ def _draw_curve(axes: "Axes", at: xr.Dataset, colour: str, label: str) -> None:
         stable = np.append(stable[:last], stable[last])
     axes.plot(f, sigma, "--", color=colour, lw=0.8)
     axes.plot(np.where(stable, f, np.nan), sigma, color=colour, lw=1.6, label=label)
-    axes.plot(f[-1], sigma[-1], "s" if ends else "o", color=colour, mfc="w" if ends else colour, clip_on=False, zorder=5)
+    axes.plot(
+        f[-1], sigma[-1], "s" if ends else "o", color=colour, mfc="w" if ends else colour, clip_on=False, zorder=5
+    )
 
 
 def _explain(axes: "Axes") -> None:

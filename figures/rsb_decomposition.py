@@ -1,4 +1,4 @@
-r"""Dense networks are Ising spins with Gaussian couplings, and only at P = 2 a soft glass besides: f = f_hard + f_soft."""
+r"""Dense networks are Ising spins with Gaussian couplings, and only at P = 2 a soft glass besides."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from scipy.special import factorial, gammaln, logsumexp
 
 from ..theory.dense import DenseHebbian
 from ..theory.hopfield import Hopfield
-from ._rsb import FULL, ONE, RS, counted, states, tell_errors
+from ._rsb import FULL, ONE, RS, counted, spaced, states, tell_errors
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ MARKERS = "os^vD"
 _SERIES = 0.05  # below this |X| the exponential less its first terms is summed
 
 
-def data(*, alpha: float, gamma: float, P_dense: list[int], T: list[float], P: list[int], N: list[int], hot: float) -> xr.Dataset:
+def data(
+    *, alpha: float, gamma: float, P_dense: list[int], T: list[float], P: list[int], N: list[int], hot: float
+) -> xr.Dataset:
     """f and its soft part of the one-step glass by T = (first, last, how many), and r_N at T = ``hot`` by P and N.
 
     r_N = -T (K/N)[ln E e^X - E X^2/2]: what a pattern adds to Gaussian couplings above all transitions, X its energy by
     -T, K its number at unit load. At P = 2 it tends to (T/2)[ln(1 - b) + b + b^2/2], b = 1/T; else to zero.
     """
-    over = {"T": np.linspace(T[0], T[1], round(T[2]))}
+    over = {"T": spaced(T)}
     given: list[tuple[Any, dict[str, Any]]] = [(Hopfield, {"alpha": alpha})]
     given += [(DenseHebbian, {"P": p, "gamma": gamma}) for p in P_dense]
     found = [states(M, over=over, const=c, starts=["spin_glass"], k=1).isel(start=0, drop=True) for M, c in given]
@@ -78,8 +80,8 @@ def draw(ds: xr.Dataset) -> "Figure":
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(3.375, 5.0), height_ratios=[1, 1.2])
     _draw_parts(upper, ds)
     _draw_remainder(lower, ds)
-    for axes, letter in zip((upper, lower), "ab", strict=True):
-        axes.text(0.985, 0.97, f"({letter})", transform=axes.transAxes, ha="right", va="top")
+    for axes, y, letter in ((upper, 0.9, "a"), (lower, 0.8, "b")):
+        axes.text(0.985, y, f"({letter})", transform=axes.transAxes, ha="right", va="top")
     return figure
 
 
@@ -89,12 +91,13 @@ def _draw_parts(axes: "Axes", ds: xr.Dataset) -> None:
     axes.plot(ds["T"], at.free_energy, color="k", label=rf"$f$, $P=2$, $\alpha={ds.attrs['alpha']:g}$")
     axes.plot(ds["T"], at.free_energy - soft, "--", color=ONE, label=r"$f_\mathrm{hard}$, $P=2$")
     axes.plot(ds["T"], soft, "-.", color=RS, label=r"$f_\mathrm{soft}$, $P=2$")
+    zero = r"$f_\mathrm{{soft}}$, $P={}$"
     for P, marker in zip(ds.P_theory.values[1:], MARKERS[1:], strict=False):
         few = ds.sel(P_theory=P).isel(T=slice(int(P) - 3, None, 6))
-        axes.plot(few["T"], few.soft_free_energy, marker, color=FULL, mfc="none", label=rf"$f_\mathrm{{soft}}$, $P={P}$")
-    axes.legend(loc="lower left", ncols=2)
+        axes.plot(few["T"], few.soft_free_energy, marker, color=FULL, mfc="none", label=zero.format(P))
+    axes.legend(loc="center", bbox_to_anchor=(0.5, 0.58), ncols=2)
     axes.set(xlabel=r"temperature $T$", ylabel="free energy, one step", xlim=(0, None))
-    tell_errors(axes, ds, 0.02, 0.95, ha="left")
+    tell_errors(axes, ds, 0.02, 0.05, ha="left")
 
 
 def _draw_remainder(axes: "Axes", ds: xr.Dataset) -> None:

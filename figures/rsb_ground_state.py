@@ -54,7 +54,7 @@ def draw(ds: xr.Dataset) -> "Figure":
     _draw_energy(upper, ds.isel(glass=0), ds.attrs["known"])
     _draw_distance(lower, ds)
     for axes, letter in zip((upper, lower), "ab", strict=True):
-        axes.text(0.985, 0.97, f"({letter})", transform=axes.transAxes, ha="right", va="top")
+        axes.text(0.985, 0.9, f"({letter})", transform=axes.transAxes, ha="right", va="top")
     upper.set_ylim(top=-0.763)
     return figure
 

@@ -1,6 +1,6 @@
 r"""Dense network beyond its replica-symmetric capacity: m, q_0, q_1 and the breakpoint x of one step against T."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -19,12 +19,15 @@ STARTS = ["retrieval", "spin_glass"]
 
 def data(*, P: int, gamma: float, n_T: int, T_max: float) -> xr.Dataset:
     """m and q of both states, replica symmetric (``m_rs``, ``q_rs``) and of one step (``m``, ``q``, ``x``)."""
-    where = {"over": {"T": np.linspace(0, T_max, n_T)}, "const": {"P": P, "gamma": gamma}, "starts": STARTS}
+    where: dict[str, Any] = {
+        "over": {"T": np.linspace(0, T_max, n_T)},
+        "const": {"P": P, "gamma": gamma},
+        "starts": STARTS,
+    }
     rs, one = states(DenseHebbian, **where), states(DenseHebbian, **where, k=1)
     x = one.x.isel(step=0).where(one["T"] > 0, 0.0)  # at T = 0 it is y = x/T
     ds = one[["m", "q", "steps"]].assign(x=x, m_rs=rs.m, q_rs=rs.q, quadrature_error=one.quadrature_error)
-    broken = (ds.steps > 0).any("start")
-    return ds.drop_attrs().assign_attrs(P=P, gamma=gamma, T_broken=float(ds["T"].where(broken).max()), **counted(rs, one))
+    return ds.drop_attrs().assign_attrs(P=P, gamma=gamma, **counted(rs, one))
 
 
 def draw(ds: xr.Dataset) -> "Figure":

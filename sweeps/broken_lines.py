@@ -21,7 +21,7 @@ from .tower import RETRIEVAL, Tower, tower
 
 _INSIDE = (0.98, 0.995, 0.9995)
 """Shares of the replica-symmetric spinodal at which the broken branch is looked for."""
-_STEP, _ALIGNED = 0.01, 0.05  # relative step of n along the branch, and the least n
+_STEP, _ALIGNED = 0.01, 0.05  # step of n along the branch, relative to n and to (1 - n)/10, and the least n
 
 
 def broken_fold(flat: Model, k: int) -> tuple[Array, list[State | None]]:
@@ -42,11 +42,11 @@ def _fold_of(model: Model, top: float, k: int) -> tuple[float, State | None]:
     name = str(model.load)
     for share in _INSIDE:
         found = tower(model.moved(name, np.asarray(share * top)), "retrieval", k)
-        if found is not None and found.steps == k:
+        if found is not None and (found.steps == k or (found.steps > 0 and found.certified)):
             end = _Branch(model).fold(share * top, found.states[-1])
             if end is not None:
                 return end
-    stable = found is not None and found.certified
+    stable = found is not None and found.steps == 0 and found.certified
     return (top if stable else np.nan), None
 
 
@@ -83,7 +83,7 @@ class _Branch:
         n, w = state.n, np.append(load, listed(state)[1:])
         tangent, before = self.tangent(n, w), None
         while tangent[0] < 0:
-            before, step = (n, w), -_STEP * n
+            before, step = (n, w), -min(_STEP * n, 10 * _STEP * (1 - n))
             n, found = n + step, self.at(n + step, w + step * tangent)
             if found is None or n < _ALIGNED:
                 return None
