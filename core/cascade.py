@@ -246,7 +246,7 @@ def widest_step(s: float, y: float, T: float) -> float:
     """How far apart fields may be where a step (s, y) follows: what it makes is smooth on the scale of s or T, and its
     singularities lie pi/(2y) off.
     """
-    return min(max(0.36 * s, 0.18 * T), 0.18 / y, 0.25)
+    return min(max(0.36 * s, 0.18 * T), 0.18 / y)
 
 
 def cascade(h: Array, weights: Array, v: Array, s: Array, y: Array, T: float, fineness: float = 1.0) -> Cascade:

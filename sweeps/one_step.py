@@ -25,7 +25,8 @@ _LOWEST, _HIGHEST, _RATIO = 0.05, 300.0, 1.6
 """Breakpoints scanned, in units of 1/sd of the noise, up to x = 1."""
 _NEAR_ONE = np.array([1.0, 0.99, 0.97, 0.93, 0.87, 0.8, 0.7])
 """x scanned in a glass that appears by a jump: at T_s its breakpoint is 1, and below some x it does not exist."""
-_MOBILE = np.append(np.geomspace(1e-12, 1e-2, 11), np.linspace(0.03, 0.97, 48))  # 1 - q_1 (or C at T = 0) tried
+_MOBILE = np.append(np.geomspace(1e-12, 1e-2, 11), np.linspace(0.03, 0.97, 48))
+"""1 - q_1 tried; at T = 0 in place of C sd/10"""
 _PATIENCE = {True: 3, False: 12}  # breakpoints at which levels that may be one are tried apart, at T = 0 and above
 _WARM = 30.0  # y sd of the coldest clusters scanned at T = 0
 _FINE = 1.6  # of the grids that tell the error
@@ -169,7 +170,7 @@ def _frozen(functional: Parisi, y: float) -> Iterator[State]:
         return float(scaled_residual(functional, listed(state(C)))[2])
 
     last = 0.0
-    for C in _MOBILE / (T or 1.0):
+    for C in _MOBILE / (T or 0.1 * float(np.sqrt(functional.symmetric(0.0).R[0]))):
         if excess(C) <= 0:
             yield state(brentq(excess, last, C, xtol=1e-18) if last > 0 else C)
             return

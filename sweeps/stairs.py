@@ -102,17 +102,17 @@ def merged(state: State) -> bool:
     return bool((np.diff(state.stairs.q) < MERGED).any())
 
 
-def finer(state: State, T: float, gapped: bool) -> Iterator[State]:
+def finer(functional: Parisi, state: State, gapped: bool) -> Iterator[State]:
     """Guesses of the staircase with one step more, the likeliest first.
 
     The same curve with x and q each by their index, cut finer, and with its steps wider, narrower, earlier, later.
     Where gapped, q_0 = 0 and the first breakpoint stay: beyond them the curve is continuous.
     """
-    q, C, y = state.stairs
+    (q, C, y), T = state.stairs, functional.T
     kept = int(gapped)
     levels, breaks = q[kept:], y[kept:]
     if levels.size == 1:
-        yield from _split(state, T)
+        yield from _split(state, T, float(np.sqrt(functional.symmetric(0.0).R[0])))
         return
     low = y[0] if gapped else max(breaks[0] - (breaks[1] - breaks[0] if breaks.size > 1 else 0.5 * breaks[0]), 0.0)
     new_q, new_y = _cut_levels(levels, cold=T == 0), _cut_breaks(breaks, low, np.inf if T == 0 else 1 / T)
@@ -148,11 +148,11 @@ def _cut_breaks(y: Array, low: float, beta: float) -> Array:
     return PchipInterpolator(at, [low, *y, end])(new)
 
 
-def _split(state: State, T: float) -> Iterator[State]:
-    """The only level that is not zero cut in two, far or near, with the breakpoint between early or late."""
+def _split(state: State, T: float, sd: float) -> Iterator[State]:
+    """The only level that is not zero cut in two, far or near, in units of C sd; the new breakpoint early or late."""
     q, C, y = state.stairs
     for wide, ratio in product((0.3, 0.1, 0.03, 0.01), (2.8, 1.5, 8.0)):
         less = 1 - min(wide, 0.3)
-        levels = np.array([q[0], q[1] - wide * C, 1 - T * less * C])
+        levels = np.array([q[0], q[1] - wide * C * sd, 1 - T * less * C])
         late = min(ratio * y[0], y[0] + 0.5 * (1 / T - y[0])) if T > 0 else ratio * y[0]
         yield State(state.n, Staircase(levels, less * C, np.append(y, late)))

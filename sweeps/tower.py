@@ -94,7 +94,7 @@ def _climb(functional: Parisi, found: Tower, k: int) -> None:
 
 def next_step(functional: Parisi, state: State, unknowns: Unknowns) -> State | None:
     """The state with one step more; None where none of the guesses leads there."""
-    for guess in finer(state, functional.T, unknowns.gapped):
+    for guess in finer(functional, state, unknowns.gapped):
         new, root = unknowns.solve(functional, guess, SOLVER)
         if root.converged and not merged(new) and unknowns.belongs(new, state.n):
             return new
