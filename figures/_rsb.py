@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..sweeps.lines import spinodal
 from ..sweeps.phases import classify
 from ..sweeps.sweep import sweep
 from ..theory.model import Model
@@ -14,14 +15,16 @@ from ..theory.model import Model
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Floats = NDArray[np.float64]
 RS, ONE, FULL = "#D55E00", "#0072B2", "#009E73"
 """Colours of replica symmetry, of one step and of two or all."""
 PHASES = ("paramagnet", "spin_glass", "metastable", "retrieval")
 COLOURS = ("#FFFFFF", "#E6E6E6", "#CFE3F2", "#9CC4E4")
+_FOLD = 1e-4  # of the stability at a fold, which vanishes there
 _JUMP = 0.3  # of q between two points of a line, beyond which it is torn
 
 
-def spaced(ends: Sequence[float]) -> NDArray[np.float64]:
+def spaced(ends: Sequence[float]) -> Floats:
     """Values from (first, last, how many), evenly."""
     first, last, many = ends
     return np.linspace(first, last, round(many))
@@ -57,8 +60,22 @@ def tell_errors(axes: "Axes", ds: xr.Dataset, x: float, y: float, *, ha: str = "
     power = int(np.ceil(np.log10(max(ds.attrs["worst_error"], 1e-16))))
     told = rf"errors $<10^{{{power}}}$"
     if ds.attrs["n_unconverged"]:
-        told += f"; {ds.attrs['n_unconverged']} points left out"
+        told += f"; {ds.attrs['n_unconverged']} left out"
     axes.text(x, y, told, transform=axes.transAxes, ha=ha, va="center", fontsize=6, color="0.35")
+
+
+def retrieval_end(network: type[Model], k: int, T: Floats, **const: Any) -> Floats:
+    """The load where retrieval of k steps (0: replica symmetric) ends, by T.
+
+    nan where that is neither a fold of k steps, nor the one of a replica-symmetric state stable against breaking.
+    """
+    kept: dict[str, Any] = {"along": str(network.load), "T": T, **const}
+    if not k:
+        return np.asarray(getattr(spinodal(network, **kept), str(network.load)))
+    end = spinodal(network, **kept, k=k)
+    folded = (end.steps == k) & (abs(end.stability) < _FOLD)
+    sure = end.converged & (folded | (end.replicon[..., -1] > 0))
+    return np.where(sure, getattr(end, str(network.load)), np.nan)
 
 
 def draw_pieces(axes: "Axes", values: xr.DataArray, q: xr.DataArray, style: str, **kept: Any) -> None:

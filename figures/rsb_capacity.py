@@ -4,20 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from ..sweeps.lines import spinodal, transition
+from ..sweeps.lines import transition
 from ..theory.dense import DenseHebbian
 from ..theory.pspin import PSpin
 from ._panels import three_panels
-from ._rsb import FULL, ONE, RS, spaced
+from ._rsb import FULL, ONE, RS, retrieval_end, spaced
 from .recipe import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 STEPS = (0, 1, 2)
 STYLES = (("s", "--", RS, "RS"), ("o", "-", ONE, "1 step"), ("^", "-.", FULL, "2 steps"))
 
@@ -28,7 +26,7 @@ def data(*, P: list[int], P_level: list[int], shown: int, T: list[float], T_brok
     On T' = gamma, where the field of a spin is as of a planted pattern (m = q), R(q)/T^2 = P q^(P-1)/(2 gamma) makes
     the end of retrieval the T_d of the glass at unit load, gamma_M = T_d^2, and replica symmetry holds.
     """
-    cold = np.array([[_capacity(p, np.zeros(1), k)[0] for k in STEPS] for p in P])
+    cold = np.array([[retrieval_end(DenseHebbian, k, np.zeros(1), P=p)[0] for k in STEPS] for p in P])
     both: dict[str, Any] = {"between": ("retrieval", "spin_glass"), "along": "gamma", "T": 0.0, "k": 1}
     level = [float(transition(DenseHebbian, **both, P=p).gamma) for p in P_level]
     warm = {"RS": spaced(T), "broken": spaced(T_broken)}
@@ -37,8 +35,11 @@ def data(*, P: list[int], P_level: list[int], shown: int, T: list[float], T_brok
             "capacity": (("P", "k"), cold),
             "level": ("P_level", level),
             "planted": ("P", [_planted(p) for p in P]),
-            "gamma_rs": ("T", _capacity(shown, warm["RS"], 0)),
-            "gamma_k": (("step", "T_broken"), [_capacity(shown, warm["broken"], k) for k in STEPS[1:]]),
+            "gamma_rs": ("T", retrieval_end(DenseHebbian, 0, warm["RS"], P=shown)),
+            "gamma_k": (
+                ("step", "T_broken"),
+                [retrieval_end(DenseHebbian, k, warm["broken"], P=shown) for k in STEPS[1:]],
+            ),
         },
         coords={"P": P, "P_level": P_level, "k": list(STEPS), "T": warm["RS"], "T_broken": warm["broken"]},
     )
@@ -51,16 +52,6 @@ def _planted(P: int) -> float:
     return float(PSpin(p=P, T=0.0).glass_temperatures().dynamic) ** 2
 
 
-def _capacity(P: int, T: Floats, k: int) -> Floats:
-    """gamma_M of k steps; nan where neither all k steps are there nor fewer are stable."""
-    kept: dict[str, Any] = {"along": "gamma", "P": P, "T": T}
-    if not k:
-        return np.asarray(spinodal(DenseHebbian, **kept).gamma)
-    end = spinodal(DenseHebbian, **kept, k=k)
-    sure = end.converged & ((end.steps == k) | (end.replicon[..., -1] > 0))
-    return np.where(sure, end.gamma, np.nan)
-
-
 def draw(ds: xr.Dataset) -> "Figure":
     """Capacity against P, what it lacks of T_d^2, and its course with T."""
     import matplotlib.ticker as ticks
@@ -68,8 +59,8 @@ def draw(ds: xr.Dataset) -> "Figure":
     figure = three_panels(ds, (_draw_capacity, _draw_lack, _draw_course), height=6.3, ratios=[1.2, 0.9, 1.2])
     figure.axes[0].tick_params(labelbottom=False)
     figure.axes[1].xaxis.set_major_locator(ticks.MaxNLocator(integer=True))
-    for axes, letter in zip(figure.axes, "abc", strict=True):
-        axes.text(0.985, 0.96, f"({letter})", transform=axes.transAxes, ha="right", va="top")
+    for axes, y, letter in zip(figure.axes, (0.14, 0.96, 0.96), "abc", strict=True):
+        axes.text(0.985, y, f"({letter})", transform=axes.transAxes, ha="right", va="top")
     return figure
 
 
@@ -87,7 +78,7 @@ def _draw_lack(axes: "Axes", ds: xr.Dataset) -> None:
         axes.plot(ds.P, 1 - ds.capacity[:, i] / ds.planted, marker + style, color=colour, mfc="w", label=label)
     axes.set(xlabel=r"spins per interaction $P$", ylabel=r"$1-\gamma_M/T_d^2$", yscale="log")
     if ds.attrs["n_unconverged"]:
-        told = f"{ds.attrs['n_unconverged']} points without certified state left out"
+        told = f"{ds.attrs['n_unconverged']} left out"
         axes.text(0.02, 0.04, told, transform=axes.transAxes, fontsize=6, color="0.35")
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.55))
 
@@ -101,9 +92,9 @@ def _draw_course(axes: "Axes", ds: xr.Dataset) -> None:
     diagonal = np.array([0.3, 0.6])
     axes.plot(diagonal, diagonal, "k:", lw=0.8, label=r"$T'=\gamma$")
     low = float(ds.gamma_rs.isel(T=0)) - 0.02
-    axes.text(0.05, 0.08, "retrieval", transform=axes.transAxes, fontsize=7)
+    axes.text(0.3, 0.68, "retrieval", transform=axes.transAxes, fontsize=7)
     axes.text(planted + 0.003, 0.06, r"$T_d^2$", fontsize=7)
-    axes.legend(loc="upper left", title=rf"$P={ds.attrs['shown']}$")
+    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.52), title=rf"$P={ds.attrs['shown']}$")
     axes.set(xlabel=r"load $\gamma$", ylabel=r"temperature $T'$", xlim=(low, planted + 0.015), ylim=(0, 0.75))
 
 
@@ -118,5 +109,5 @@ recipe = Recipe(
         "T": [0.0, 0.8, 161],
         "T_broken": [0.0, 0.44, 23],
     },
-    draft={"P": [5, 6], "P_level": [], "shown": 4, "T": [0.0, 0.8, 17], "T_broken": [0.2, 0.2, 1]},
+    draft={"P": [5], "P_level": [], "shown": 4, "T": [0.0, 0.8, 17], "T_broken": [0.2, 0.2, 1]},
 )

@@ -18,7 +18,7 @@ def data(*, p: int, T: list[float], n: int, y_cold: list[float]) -> xr.Dataset:
     """f, Sigma and the replicon over n breakpoints x at every T (y at T = 0); nan where there are no states."""
     parts = []
     for t in T:
-        x = np.geomspace(*y_cold, n) if t == 0 else np.geomspace(max(y_cold[0] * t, 0.05), 1.0, n)
+        x = np.geomspace(y_cold[0], y_cold[1], n) if t == 0 else np.geomspace(max(y_cold[0] * t, 0.05), 1.0, n)
         found = complexity(PSpin(p=p, T=t), x=x)[["complexity", "free_energy", "replicon"]]
         parts.append(found.drop_vars("x").rename_dims(x="point").assign(breakpoint=("point", x)))
     ds = xr.concat(parts, dim="T").assign_coords(T=T).drop_attrs()

@@ -7,7 +7,7 @@ import xarray as xr
 
 from ..theory.dense import DenseHebbian
 from ..theory.sk import SherringtonKirkpatrick
-from ._rsb import FULL, ONE, RS, counted, draw_pieces, states, tell_errors
+from ._rsb import FULL, ONE, RS, counted, draw_pieces, spaced, states, tell_errors
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def data(
         ("dense", DenseHebbian, T_dense, {"P": P, "gamma": gamma}),
         ("sk", SherringtonKirkpatrick, T_sk, {}),
     ):
-        hot = np.linspace(T[0], T[1], round(T[2]))
+        hot = spaced(T)
         some = np.linspace(T[0], cold * T[1], few)
         for ansatz, at, steps in (("rs", hot, None), ("one", hot, 1), ("full", some, k)):
             found = _glass(Model, at, const, steps)
@@ -86,7 +86,7 @@ recipe = Recipe(
         "T_dense": [0.0, 0.45, 91],
         "T_sk": [0.0, 1.2, 97],
         "few": 9,
-        "cold": 0.75,
+        "cold": 0.7,
     },
-    draft={"P": 4, "gamma": 0.3, "k": 3, "T_dense": [0.0, 0.45, 19], "T_sk": [0.0, 1.2, 13], "few": 4, "cold": 0.75},
+    draft={"P": 4, "gamma": 0.3, "k": 3, "T_dense": [0.0, 0.45, 19], "T_sk": [0.0, 1.2, 13], "few": 4, "cold": 0.7},
 )

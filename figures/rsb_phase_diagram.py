@@ -12,7 +12,7 @@ from ..sweeps.sweep import sweep
 from ..theory.dense import DenseHebbian
 from ..theory.hopfield import Hopfield
 from ..theory.pspin import PSpin
-from ._rsb import ONE, RS, name, regions, shade
+from ._rsb import ONE, RS, name, regions, retrieval_end, shade, spaced
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -54,22 +54,15 @@ def _glass(P: int) -> dict[str, float]:
     return {"T_s": float(critical.static), "T_d": float(critical.dynamic), "T_G": float(gardner)}
 
 
-def _broken_end(Model: Any, load: str, T: Floats, **const: Any) -> Floats:
-    """The end of retrieval of one step; nan where neither the step is there nor replica symmetry is stable."""
-    end = spinodal(Model, along=load, k=1, T=T, **const)
-    sure = end.converged & ((end.steps == 1) | (end.replicon[..., -1] > 0))
-    return np.where(sure, getattr(end, load), np.nan)
-
-
 def _dense(P: int, top: list[float], n: int, T_broken: list[float], T_level: list[float]) -> xr.Dataset:
     """Lines of the dense network, loads by T and the AT line by load."""
     T, load = np.linspace(0, top[1], n), np.linspace(0.01 * top[0], 0.48 * top[0] / 0.6, n)
-    cold, frozen = (np.linspace(t[0], t[1], round(t[2])) for t in (T_broken, T_level))
+    cold, frozen = (spaced(t) for t in (T_broken, T_level))
     kept: dict[str, Any] = {"along": "gamma", "P": P}
     return xr.Dataset(
         {
             "gamma_M": ("T_line", spinodal(DenseHebbian, **kept, T=T).gamma),
-            "gamma_M1": ("T_broken", _broken_end(DenseHebbian, "gamma", cold, P=P)),
+            "gamma_M1": ("T_broken", retrieval_end(DenseHebbian, 1, cold, P=P)),
             "gamma_c": ("T_level", transition(DenseHebbian, **kept, between=LEVEL, T=frozen).gamma),
             "gamma_c_para": (
                 "T_line",
@@ -85,12 +78,12 @@ def _dense(P: int, top: list[float], n: int, T_broken: list[float], T_level: lis
 def _pair(n: int, T_low: list[float], T_pair: list[float]) -> xr.Dataset:
     """Lines of the Hopfield network."""
     T, near = np.linspace(0, 0.999, n), np.linspace(0.1, 0.138, n)
-    low, level = (np.linspace(t[0], t[1], round(t[2])) for t in (T_low, T_pair))
+    low, level = (spaced(t) for t in (T_low, T_pair))
     return xr.Dataset(
         {
             "alpha_M": ("T_pair", spinodal(Hopfield, T=T).alpha),
             "alpha_M_low": ("T_low", spinodal(Hopfield, T=low).alpha),
-            "alpha_M1": ("T_low", _broken_end(Hopfield, "alpha", low)),
+            "alpha_M1": ("T_low", retrieval_end(Hopfield, 1, low)),
             "alpha_c": ("T_pair", transition(Hopfield, between=LEVEL, T=T).alpha),
             "alpha_c1": ("T_pair_level", _level(level)),
             "T_AT_pair": ("alpha_near", at_line(Hopfield, along="T", alpha=near).T),
@@ -129,12 +122,12 @@ def _draw_dense(axes: "Axes", ds: xr.Dataset) -> None:
     axes.plot(ds.gamma_c_para, ds.T_line, color="#009E73")
     axes.set(xlim=(0, load[-1]), ylim=(0, float(ds["T"].max())), ylabel=r"temperature $T'$")
     axes.set_xlabel(rf"load $\gamma = K P!/(2N^{{P-1}})$, $P={ds.attrs['P']}$")
-    axes.legend(loc="upper right", ncols=1, fontsize=6, labelspacing=0.2)
+    axes.legend(loc="upper right", fontsize=6, labelspacing=0.15, handlelength=1.4, borderaxespad=0.1)
     name(axes, (("retrieval", 0.14, 0.38), ("spin glass", 0.53, 0.2), ("paramagnet", 0.51, 0.56)))
     name(axes, (("metastable\nretrieval", 0.31, 0.65),), fontsize=6)
     if ds.attrs["n_unconverged"]:
-        told = f"{ds.attrs['n_unconverged']} points without certified state left out"
-        axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize=6, color="0.35")
+        told = f"{ds.attrs['n_unconverged']} left out"
+        axes.text(0.985, 0.02, told, transform=axes.transAxes, ha="right", fontsize=6, color="0.35")
 
 
 def _draw_pair(axes: "Axes", ds: xr.Dataset) -> None:
@@ -146,17 +139,17 @@ def _draw_pair(axes: "Axes", ds: xr.Dataset) -> None:
     axes.plot(ds.alpha_c1, ds.T_pair_level, color="#009E73")
     axes.set(xlim=(0, 0.16), ylim=(0, 1.5), xlabel=r"load $\alpha$, $P=2$", ylabel=r"temperature $T$")
     name(axes, (("paramagnet", 0.07, 1.4), ("spin glass", 0.108, 0.8), ("$T_g$", 0.13, 1.28)), fontsize=6)
-    name(axes, (("retrieval", 0.024, 0.12), (r"$\alpha_c$", 0.043, 0.42), (r"$\alpha_M$", 0.092, 0.5)), fontsize=6)
-    name(axes, (("solid: 1 step\ndashed: RS", 0.118, 0.5),), fontsize=5.5)
+    name(axes, (("retrieval", 0.024, 0.12), (r"$\alpha_c$", 0.043, 0.42), (r"$\alpha_M$", 0.1, 0.36)), fontsize=6)
+    name(axes, (("solid: 1 step\ndashed: RS", 0.118, 0.58),), fontsize=5.5)
 
 
 def _draw_corner(axes: "Axes", ds: xr.Dataset) -> None:
     axes.plot(ds.alpha_M_low, ds.T_low, "--", color=RS)
     axes.plot(ds.alpha_M1, ds.T_low, color=ONE)
     axes.plot(ds.alpha_near, ds.T_AT_pair, "-.", color=AT)
-    axes.set(xlim=(0.1365, 0.1385), ylim=(0, 0.05), xlabel=r"load $\alpha$")
+    axes.set(xlim=(0.1365, 0.1385), ylim=(0, 0.03), xlabel=r"load $\alpha$")
     axes.set_xticks([0.137, 0.138])
-    name(axes, (("retrieval", 0.1371, 0.035), (r"$T_{AT}$", 0.1369, 0.012), ("1 step", 0.1371, 0.004)), fontsize=6)
+    name(axes, (("retrieval", 0.1371, 0.026), (r"$T_{AT}$", 0.13685, 0.0205), ("1 step", 0.1371, 0.004)), fontsize=6)
 
 
 recipe = Recipe(
@@ -165,21 +158,21 @@ recipe = Recipe(
     draw=draw,
     full={
         "P": 4,
-        "n": [41, 41],
+        "n": [31, 31],
         "top": [0.6, 0.9],
-        "n_line": 91,
-        "T_broken": [0.0, 0.44, 23],
-        "T_level": [0.0, 0.38, 20],
-        "T_low": [0.0, 0.05, 21],
-        "T_pair": [0.0, 0.5, 6],
+        "n_line": 61,
+        "T_broken": [0.0, 0.44, 12],
+        "T_level": [0.0, 0.38, 11],
+        "T_low": [0.0, 0.03, 11],
+        "T_pair": [0.0, 0.4, 5],
     },
     draft={
         "P": 4,
-        "n": [6, 6],
+        "n": [4, 4],
         "top": [0.6, 0.9],
-        "n_line": 9,
+        "n_line": 6,
         "T_broken": [0.1, 0.1, 1],
-        "T_level": [0.0, 0.3, 1],
+        "T_level": [0.3, 0.3, 1],
         "T_low": [0.0, 0.0, 1],
         "T_pair": [0.3, 0.3, 0],
     },

@@ -16,7 +16,7 @@ from ..theory.model import Model
 from ..theory.rsb import Parisi, State, parisi
 from .one_step import Symmetric
 from .solve import describe
-from .stairs import Unknowns, lengths, listed, scaled_residual
+from .stairs import Unknowns, lengths, listed, rigidity, scaled_residual
 from .tower import Tower, tower
 
 FULL, MOST = 14, 20
@@ -204,12 +204,12 @@ def _stability(functional: Parisi, unknowns: Unknowns, state: State, start: str)
         full[free] = x
         return scaled_residual(functional, full)[free]
 
-    slope = -derivatives(g, z[free], lengths(z, functional.T)[free])
-    if not np.isfinite(slope).all():
+    J = derivatives(g, z[free], lengths(z, functional.T)[free])
+    if not np.isfinite(J).all():
         return np.nan
     if retrieval:
-        return float(slope[0, 0] - slope[0, 1:] @ np.linalg.solve(slope[1:, 1:], slope[1:, 0]))
-    return float(np.linalg.eigvals(slope).real.min())
+        return rigidity(J)
+    return float(np.linalg.eigvals(-J).real.min())
 
 
 def extrapolated(f: Sequence[float], k: int) -> tuple[float, float]:

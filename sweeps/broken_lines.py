@@ -19,7 +19,7 @@ from .solve import Solution, fixed_points
 from .stairs import lengths, listed, merged, scaled_residual, state_of
 from .tower import RETRIEVAL, Tower, tower
 
-_INSIDE = (0.98, 0.995, 0.9995)
+_INSIDE = (0.98, 0.995, 0.998, 0.9995, 0.99995)
 """Shares of the replica-symmetric spinodal at which the broken branch is looked for."""
 _STEP, _ALIGNED = 0.01, 0.05  # step of n along the branch, relative to n and to (1 - n)/10, and the least n
 
@@ -90,13 +90,14 @@ class _Branch:
             w, tangent = found, self.tangent(n, found)
         if before is None:
             return None
-        kept = {"w": before[1]}
+        kept: dict[str, Any] = {"n": before[0], "w": before[1]}
 
         def slope(n: float) -> float:
-            found = self.at(n, kept["w"])
+            tangent = self.tangent(kept["n"], kept["w"])
+            found = self.at(n, kept["w"] + (n - kept["n"]) * tangent)
             if found is None:
                 raise ArithmeticError
-            kept["w"] = found
+            kept["n"], kept["w"] = n, found
             return float(self.tangent(n, found)[0])
 
         try:
@@ -192,7 +193,7 @@ def _rows(family: Family, value: Array, start: str, k: int) -> list[dict[str, An
 
 def _solution(family: Family, value: Array, rows: list[dict[str, Any]], k: int) -> Solution:
     """The states at the boundary; nan, and not converged, where there is none."""
-    lost = np.isnan(value) | ~np.array([bool(row["converged"]) for row in rows])
+    lost = np.isnan(value) | np.array([not row["converged"] for row in rows], bool)
     named = family.at(np.where(lost, np.nan, value)).reshaped(family.shape)
     found = stacked(rows, family.shape)
     labels = named.label(found | {"q": np.nan_to_num(found["q"][..., -1]), "m": np.nan_to_num(found.get("m", 0.0))})

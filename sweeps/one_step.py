@@ -14,11 +14,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ..core.backend import Array
-from ..solvers.stationary import Stationary
+from ..solvers.stationary import Stationarity, Stationary
 from ..theory.model import Model
 from ..theory.rsb import Parisi, Staircase, State, parisi
 from .solve import default_solver, fixed_points
-from .stairs import MERGED, Unknowns, listed, merged, scaled_residual
+from .stairs import MERGED, Unknowns, listed, merged, rigidity, scaled_residual
 
 SOLVER = Stationary()
 _LOWEST, _HIGHEST, _RATIO = 0.05, 300.0, 1.6
@@ -43,7 +43,7 @@ class Symmetric(NamedTuple):
 
 
 class OneStep(NamedTuple):
-    """A staircase of one step; the condition on y is surely of opposite signs at y_low and y_high."""
+    """A staircase of one step; the condition on y is surely of opposite signs at y_low and y_high (nan: unknown)."""
 
     state: State
     y_low: float
@@ -78,7 +78,9 @@ def one_step(
     last = 0 if unknowns.gapped and functional.T > 0 else _PATIENCE[functional.T == 0]
     for tried, y in enumerate(breakpoints(functional, base, unknowns.gapped)):
         state = at_breakpoint(model, start, base, unknowns, y, before[0] if before else None)
-        if state is None and (before or tried == last):
+        if state is None and before:  # near the end of retrieval the nested problem may fold before its root
+            return _from(functional, base, unknowns, before[0])
+        if state is None and tried == last:
             return None
         if state is None:
             continue
@@ -86,7 +88,7 @@ def one_step(
         if unknowns.gapped and functional.T > 0 and not before and here < 0:
             return None  # at x = 1 clusters are many: the paramagnet is made of them
         if before and before[1] * here < 0:
-            return _bracketed(functional, unknowns, before[0], state)
+            return _bracketed(functional, base, unknowns, before[0], state)
         before = state, here
     return None
 
@@ -107,9 +109,20 @@ def _at_once(functional: Parisi, base: Symmetric, unknowns: Unknowns) -> OneStep
 def _from(functional: Parisi, base: Symmetric, unknowns: Unknowns, guess: State) -> OneStep | None:
     """All conditions solved at once from a guess."""
     state, root = unknowns.solve(functional, guess, SOLVER)
-    if root.converged and not merged(state) and unknowns.belongs(state, base.n):
+    if root.converged and not merged(state) and _belongs(functional, base, unknowns, state) and _upright(base, root):
         return sure(functional, unknowns, state)
     return None
+
+
+def _belongs(functional: Parisi, base: Symmetric, unknowns: Unknowns, state: State) -> bool:
+    """Whether a state is beside its base; in retrieval not below, where the unstable branch runs."""
+    below = base.n - 0.05 * abs(1 / functional.share - base.n)
+    return unknowns.belongs(state, base.n) and (base.label != "retrieval" or state.n >= below)
+
+
+def _upright(base: Symmetric, root: Stationarity) -> bool:
+    """Whether retrieval is on its stable branch."""
+    return base.label != "retrieval" or rigidity(root.J) > 0
 
 
 def _noise(functional: Parisi, base: Symmetric) -> float:
@@ -127,7 +140,7 @@ def at_breakpoint(
         return _held(functional, unknowns, near, y)
     for guess in chain([near] if near else [], _beside(model, start, base, functional.T, y)):
         state = _held(functional, unknowns, guess, y)
-        if state is not None and unknowns.belongs(state, base.n):
+        if state is not None and _belongs(functional, base, unknowns, state):
             return state
     return None
 
@@ -183,13 +196,14 @@ def _beside(model: Model, start: str, base: Symmetric, T: float, y: float) -> It
     lows = [1 - warm.C / y] if warm and warm.label == base.label else [1 - (T + 0.5 / y) * base.C]
     if T > 0:
         lows += [1 - 1.15 * T * base.C, 1 - 1.5 * T * base.C]
+    n = base.n + 0.1 * max(1 / parisi(model).share - base.n, 0.0)  # the stable branch is the upper one
     for low, share in product(lows, (0.8, 0.97, 0.5)):
         C = share * base.C
         if MERGED < low < 1 - T * C - MERGED:
-            yield State(base.n, Staircase(np.array([low, 1 - T * C]), C, np.array([y])))
+            yield State(n, Staircase(np.array([low, 1 - T * C]), C, np.array([y])))
 
 
-def _bracketed(functional: Parisi, unknowns: Unknowns, low: State, high: State) -> OneStep | None:
+def _bracketed(functional: Parisi, base: Symmetric, unknowns: Unknowns, low: State, high: State) -> OneStep | None:
     """The root of the condition between two breakpoints."""
     follow = _Nested(functional, unknowns, low)
     try:
@@ -197,11 +211,13 @@ def _bracketed(functional: Parisi, unknowns: Unknowns, low: State, high: State) 
     except ArithmeticError:
         return None
     state, root = unknowns.solve(functional, follow.state, SOLVER)
-    return sure(functional, unknowns, state if root.converged and not merged(state) else follow.state)
+    if not root.converged or merged(state):
+        return sure(functional, unknowns, follow.state)
+    return sure(functional, unknowns, state) if _upright(base, root) else None
 
 
-def sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep | None:
-    """The state with the nearest breakpoints on either side at which the sign of the condition is sure."""
+def sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep:
+    """The state with the nearest breakpoints on either side at which the sign of the condition is sure, nan if none."""
     y, finer = float(state.stairs.y[0]), replace(functional, fineness=_FINE)
     noise, spare = _SURE * abs(condition(finer, state) - condition(functional, state)), 1e-10
     while spare < 1:
@@ -209,11 +225,11 @@ def sure(functional: Parisi, unknowns: Unknowns, state: State) -> OneStep | None
         try:
             signs = [_Nested(functional, unknowns, state)(side) for side in (low, high)]
         except ArithmeticError:
-            return None
+            break
         if signs[0] * signs[1] < 0 and min(abs(signs[0]), abs(signs[1])) > noise:
             return OneStep(state, low, high)
         spare *= 10
-    return None
+    return OneStep(state, np.nan, np.nan)
 
 
 class _Nested:

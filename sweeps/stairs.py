@@ -56,6 +56,12 @@ class Unknowns:
         return state_of(full(found.x), functional.T), found
 
 
+def rigidity(J: Array) -> float:
+    """1 - dn'/dn with all else stationary, from the Jacobian of the conditions, n the first: 0 where retrieval ends."""
+    slope = -J
+    return float(slope[0, 0] - slope[0, 1:] @ np.linalg.solve(slope[1:, 1:], slope[1:, 0]))
+
+
 def listed(state: State) -> Array:
     """(n, q_0..q_{k-1}, C, y_1..y_k)."""
     q, C, y = state.stairs

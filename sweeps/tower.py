@@ -62,6 +62,7 @@ def tower(model: Model, start: str, k: int, near: tuple[float, Tower] | None = N
     if first is None:
         return _without_steps(model, start, found)
     found.states, found.bracket = [first.state], (first.y_low, first.y_high)
+    found.certified = bool(np.isfinite(first.y_low))
     _climb(functional, found, k)
     return found
 
@@ -120,8 +121,8 @@ def _beyond(model: Model, k: int, near: tuple[float, Tower] | None) -> Tower | N
     found = Tower(None, below.unknowns, states, below.certified)
     if found.steps == 1:
         certain = sure(parisi(model), found.unknowns, states[0])
-        found.certified = certain is not None
-        found.bracket = (certain.y_low, certain.y_high) if certain else found.bracket
+        found.bracket = certain.y_low, certain.y_high
+        found.certified = bool(np.isfinite(certain.y_low))
     return found
 
 
