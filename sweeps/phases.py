@@ -42,7 +42,7 @@ def classify(ds: xr.Dataset) -> xr.Dataset:
     """
     model = _model(ds)
     order = {str(k): v.values for k, v in ds.data_vars.items()}
-    if "level" in ds.q.dims:
+    if "level" in ds.dims:
         order["q"] = ds.q.isel(level=-1).values
     label = np.where(ds.converged, model.label(order), "unconverged")
     f = ds.free_energy.where(ds.converged & ds.admissible & ds.stable).fillna(np.inf)
