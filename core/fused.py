@@ -158,24 +158,37 @@ def _hot(a: float, b: float, start: float, table: Array, wide: Array, narrow: Ar
     return _hermite(a, b, wide if b > _VERY_NARROW else narrow)
 
 
+@njit(error_model="numpy")
+def one(mean: float, sd: float, T: float, rule: Rule, buffer: Array) -> _Seven:
+    """The seven averages of one field: E tanh, C, dC/d mean, dC/d sd^2, E sech^4/T^2, T E ln 2cosh, E[ln 2cosh -
+    h tanh]. ``buffer`` is of three times the size of the nodes.
+    """
+    nodes, table, wide, narrow = rule
+    if not (math.isfinite(mean) and math.isfinite(sd)):
+        return math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan
+    scale = T
+    if T == 0.0 or _FROZEN * max(abs(mean), sd) > T:
+        row = _frozen(mean, sd)
+        scale = 1.0
+    else:
+        row = _hot(mean / scale, sd / scale, nodes[0], table, wide, narrow, buffer)
+    return (
+        row[0] if mean != 0.0 else 0.0,
+        row[1] / scale,
+        (row[2] / scale) / scale if mean != 0.0 else 0.0,
+        ((row[3] / scale) / scale) / scale,
+        (row[4] / scale) / scale,
+        row[5] * scale,
+        row[6],
+    )
+
+
 @njit(nogil=True, error_model="numpy")
 def fill(mean: Array, sd: Array, T: Array, nodes: Array, table: Array, wide: Array, narrow: Array, out: Array) -> None:
-    """Fill out (7, points): E tanh, C, dC/d mean, dC/d sd^2, E sech^4/T^2, T E ln 2cosh, E[ln 2cosh - h tanh]."""
+    """Fill out (7, points) with the averages of ``one``."""
     buffer = np.empty(3 * nodes.size)
+    rule = (nodes, table, wide, narrow)
     for i in range(mean.size):
-        if not (math.isfinite(mean[i]) and math.isfinite(sd[i])):
-            out[:, i] = math.nan
-            continue
-        if T[i] == 0.0 or T[i] < _FROZEN * max(abs(mean[i]), sd[i]):
-            row = _frozen(mean[i], sd[i])
-            scale = 1.0
-        else:
-            scale = T[i]
-            row = _hot(mean[i] / scale, sd[i] / scale, nodes[0], table, wide, narrow, buffer)
-        out[0, i] = row[0] if mean[i] != 0.0 else 0.0
-        out[1, i] = row[1] / scale
-        out[2, i] = (row[2] / scale) / scale if mean[i] != 0.0 else 0.0
-        out[3, i] = ((row[3] / scale) / scale) / scale
-        out[4, i] = (row[4] / scale) / scale
-        out[5, i] = row[5] * scale
-        out[6, i] = row[6]
+        row = one(mean[i], sd[i], T[i], rule, buffer)
+        for j in range(7):
+            out[j, i] = row[j]

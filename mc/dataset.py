@@ -57,6 +57,7 @@ def _attributes(run: Run, state: State) -> dict[str, Any]:
     return {
         "N": run.energy.N,
         "K": run.energy.K,
+        "rows": getattr(run.energy, "rows", 1),
         "seed": int(run.seed),
         "sampler": type(run.sampler).__name__,
         "order": run.dynamics.order,

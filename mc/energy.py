@@ -149,7 +149,7 @@ class OverlapEnergy(IntegerOverlaps):
         R = _norm(r, M)
         w: NDArray[np.integer] = np.sum(examples, axis=2, dtype=np.int8 if M <= 127 else np.int32)
         g, first = 1 / (R ** (P / 2) * float(M) ** P), examples[:, 0, 0].copy()
-        return cls(w, P, diagonal, g=g, unit=r / (R * M), example=first)
+        return cls(w, P, diagonal, g=g, unit=r / (R * M), example=first, protocol="supervised", M=M)
 
     @classmethod
     def unsupervised(
@@ -188,7 +188,7 @@ class OverlapEnergy(IntegerOverlaps):
         R = _norm(r, M)
         xi = examples.reshape(samples, K * M, N)
         g, first = 1 / (R ** (P / 2) * M), examples[:, 0, 0].copy()
-        return cls(xi, P, diagonal, g=g, unit=r / R, example=first)
+        return cls(xi, P, diagonal, g=g, unit=r / R, example=first, protocol="unsupervised", M=M)
 
     @classmethod
     def table(cls, xi: xr.DataArray | NDArray[Any], F: ArrayLike) -> "OverlapEnergy":

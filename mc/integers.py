@@ -35,6 +35,8 @@ class IntegerOverlaps:
     F : int64 array (2 N + 5,), values for M = -N - 2 to N + 2, or None for the power
     bits : int, the b above
     example : int8 (sample, site), the first example of the first pattern, or None
+    protocol : "storing", "supervised" (weights are sums over examples) or "unsupervised" (every row an example)
+    M : int, examples per pattern; 1 for patterns
 
     Raises
     ------
@@ -49,6 +51,8 @@ class IntegerOverlaps:
     F: NDArray[np.int64] | None = None
     bits: int = 0
     example: NDArray[np.int8] | None = None
+    protocol: str = "storing"
+    M: int = 1
 
     def __post_init__(self) -> None:
         require_integer(self.P, "P", *POWERS)
@@ -112,6 +116,19 @@ class IntegerOverlaps:
     def N(self) -> int:
         """Number of sites."""
         return self.xi.shape[2]
+
+    @property
+    def rows(self) -> int:
+        """How many rows belong to one pattern: its examples where they are stored singly."""
+        return self.M if self.protocol == "unsupervised" else 1
+
+    @property
+    def class_sums(self) -> NDArray[np.integer]:
+        """The rows of each pattern summed, integers (sample, pattern, site): 0 at blanks, and where examples tie."""
+        if self.rows == 1:
+            return self.xi
+        classes = self.xi.reshape(self.samples, -1, self.rows, self.N)
+        return np.sum(classes, axis=2, dtype=np.int8 if self.rows <= 127 else np.int32)
 
     @property
     def excluded(self) -> bool:

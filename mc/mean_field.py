@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -79,6 +80,20 @@ def mean_field(
         for z, m in enumerate(spins)
     ]
     m, residual, n_steps = (np.stack([sample[k] for sample in found]) for k in range(3))
+    return as_dataset(energy, temperatures, m, residual, n_steps, tol, start, mode=mode)
+
+
+def as_dataset(
+    energy: OverlapEnergy,
+    T: Array,
+    m: NDArray[Any],
+    residual: NDArray[Any],
+    n_steps: NDArray[Any],
+    tol: float,
+    start: Start,
+    **words: str,
+) -> xr.Dataset:
+    """Averages m (sample, T, site) as labelled arrays, with what follows from them; ``words`` go to the attributes."""
     at = ("sample", "T")
     variables = {
         "overlap": ((*at, "mu"), np.stack([_overlaps(energy, x, z) for z, x in enumerate(m)])),
@@ -88,9 +103,9 @@ def mean_field(
         "converged": (at, residual < tol),
         "n_steps": (at, n_steps),
     }
-    attrs = {"N": energy.N, "K": energy.K, "mode": mode, "start": start if isinstance(start, str) else "array"}
+    attrs = {"N": energy.N, "K": energy.K, **words, "start": start if isinstance(start, str) else "array"}
     ds = xr.Dataset(variables, attrs=attrs | {"versions": json.dumps(versions("mattis", "numpy"))})
-    return ds.assign_coords({str(name): np.arange(size) for name, size in ds.sizes.items()} | {"T": temperatures})
+    return ds.assign_coords({str(name): np.arange(size) for name, size in ds.sizes.items()} | {"T": T})
 
 
 def _field(energy: OverlapEnergy, sample: int, mode: str, noise: float, m: Array, T: Array) -> tuple[Array, Array]:

@@ -22,10 +22,11 @@ def initial_spins(energy: Energy, start: Start, temperatures: int, chains: int, 
     Parameters
     ----------
     energy : OverlapEnergy or CouplingEnergy
-    start : "random" (addressed by sample, temperature index and chain), "pattern" (the first row of weights: with
-        ``supervised`` the majority of its examples), "hierarchical" (every site follows the first pattern that is not
-        blank there), "symmetric" (the majority of all patterns), "example" (the first one), or an array of -1 and 1
-        of shape (site,), (sample, site) or (sample, T, chain, site). Where a rule says nothing a site is random.
+    start : "random" (addressed by sample, temperature index and chain), "pattern" (the first), "hierarchical" (every
+        site follows the first pattern that is not 0 there), "symmetric" (the majority of all patterns), "example" (the
+        first one), or an array of -1 and 1 of shape (site,), (sample, site) or (sample, T, chain, site). Of examples,
+        stored singly or averaged, a pattern is their sum, 0 at blanks and where they tie. Where a rule says nothing a
+        site is random.
     temperatures : int in [1, 2^12]
     chains : int in [1, 2^20]
     seed : int in [0, 2^64)
@@ -65,12 +66,13 @@ def _stored(energy: Energy, start: str) -> NDArray[np.integer]:
         if energy.example is None:
             raise ValueError("start='example' needs an energy of examples, supervised or unsupervised")
         return energy.example
-    if start == "pattern":
-        return energy.xi[:, 0]
     if start == "symmetric":
         return np.sum(energy.xi, axis=1, dtype=np.int64)
-    first = np.argmax(energy.xi != 0, axis=1)[:, None]
-    return np.take_along_axis(energy.xi, first, axis=1)[:, 0]
+    patterns = energy.class_sums
+    if start == "pattern":
+        return patterns[:, 0]
+    first = np.argmax(patterns != 0, axis=1)[:, None]
+    return np.take_along_axis(patterns, first, axis=1)[:, 0]
 
 
 def _given(start: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.int8]:

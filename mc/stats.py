@@ -110,13 +110,25 @@ def tau_int(x: Array) -> float:
     """
     if x.max() == x.min():
         return 0.5
-    n = x.shape[1]
-    size = next_fast_len(2 * n)
-    power: Any = np.mean(np.abs(rfft(x - x.mean(), size)) ** 2, axis=0)
-    covariance = irfft(power, size)[:n] / (n - np.arange(n))
+    n, covariance = x.shape[1], autocovariance(x - x.mean())
     tau = np.cumsum(covariance / covariance[0]) - 0.5
     window = np.arange(n) >= _WINDOW * tau
     return float(max(0.5, tau[np.argmax(window)] if window.any() else tau.max()))
+
+
+def autocovariance(x: Array) -> Array:
+    r"""Covariance of chains (chain, draw) of mean 0 with themselves t draws later, averaged over the chains, (draw,).
+
+    .. math:: c(t) = \frac{1}{n - t} \sum_{s=1}^{n - t} \overline{x_s x_{s+t}}
+
+    >>> autocovariance(np.array([[1.0, -1.0, 1.0, -1.0]])).round(9).tolist()
+    [1.0, -1.0, 1.0, -1.0]
+    """
+    n = x.shape[1]
+    size = next_fast_len(2 * n)
+    power: Any = np.mean(np.abs(rfft(x, size)) ** 2, axis=0)
+    covariance: Array = irfft(power, size)[:n] / (n - np.arange(n))
+    return covariance
 
 
 def rank_r_hat(x: Array) -> float:

@@ -21,7 +21,11 @@ def least_eigenvalue(A: Array) -> Array:
             return np.where((gap > 0) & (half > 0), det / (half + root), half - root)
     found = np.full(A.shape[2], np.nan)
     finite = np.isfinite(A).all(axis=(0, 1))
-    found[finite] = np.linalg.eigvals(np.moveaxis(A[:, :, finite], 2, 0)).real.min(axis=1)
+    matrix = np.moveaxis(A[:, :, finite], 2, 0)
+    if np.array_equal(matrix, matrix.swapaxes(1, 2)):
+        found[finite] = np.linalg.eigvalsh(matrix)[:, 0]
+    else:
+        found[finite] = np.linalg.eigvals(matrix).real.min(axis=1)
     return found
 
 

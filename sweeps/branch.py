@@ -4,7 +4,9 @@ The branch is not followed: choose the signal m; the noise width sd is the one r
 E tanh((m + sd z)/T) = m for the Hopfield network; q and the load follow in closed form. load(m) is smooth and
 single-valued, and where its stability vanishes first, below the m of load 0, is the spinodal: the maximum of the load,
 or, with examples at some T, a little before it, where a pair of complex eigenvalues crosses. Without alignment, m = 0,
-the noise width is the parameter, and a glass that appears by a jump does so at the minimum of the load.
+the noise width is the parameter, and a glass that appears by a jump does so at the minimum of the load. It is the
+parameter too where several signals are retrieved together, or some spins see none: m(sd) is solved for, and the branch
+begins at the least sd that a load can make.
 """
 
 import numpy as np
@@ -18,6 +20,8 @@ from .solve import fixed_points
 
 _FRACTIONS = np.concatenate([np.geomspace(1e-7, 0.1, 40)[:-1], np.linspace(0.1, 0.999, 40)])
 _ALIGNED = 1e-3
+_NOISES = np.geomspace(1e-4, 3.0, 181)
+_PLAIN = 40
 _WIDTHS = np.geomspace(1e-3, 1e4, 141)
 
 
@@ -26,6 +30,8 @@ def fold(model: Model) -> tuple[Array, Array]:
 
     nan where there is no such branch.
     """
+    if model.along_noise:
+        return _fold_along_noise(model)
     top = fixed_points(model, model.starts[0], Newton()).x[0]
     points = np.flatnonzero(top > _ALIGNED)
     load, x = np.full(top.shape, np.nan), np.full((len(model.variables), top.size), np.nan)
@@ -43,6 +49,37 @@ def fold(model: Model) -> tuple[Array, Array]:
     points, fraction = points[np.isfinite(fraction)], fraction[np.isfinite(fraction)]
     load[points], _, x[:, points] = _on_branch(model.at(points), top[points] * (1 - fraction))
     return load, x
+
+
+def _fold_along_noise(model: Model) -> tuple[Array, Array]:
+    """The same where the branch is followed in the width of the noise."""
+    size = int(np.prod(model.shape))
+    load, x = np.full(size, np.nan), np.full((len(model.variables), size), np.nan)
+    points = np.arange(size)
+    every = np.tile(points, _NOISES.size)
+    rigid = _in_noise(model, np.repeat(_NOISES, size), every)[1].reshape(_NOISES.size, size)
+    first = np.argmax(rigid > 0, axis=0)
+    lost = (rigid < 0) & (np.arange(_NOISES.size)[:, None] > first)
+    last = np.argmax(lost, axis=0)
+    points = points[(rigid > 0).any(axis=0) & lost.any(axis=0)]
+    log = np.log(_NOISES)
+    u = root(lambda u, i: _in_noise(model, np.exp(u), i)[1], log[last[points] - 1], log[last[points]], points)
+    points, u = points[np.isfinite(u)], u[np.isfinite(u)]
+    load[points], _, x[:, points] = _in_noise(model, np.exp(u), points)
+    return load, x
+
+
+def _in_noise(model: Model, sd: Array, i: Index) -> tuple[Array, Array, Array]:
+    """(load, stability, x) of the first start in noise sd at points i; -1 where a signal or the load is lost."""
+    at = model.at(i)
+    m = start = at.start(model.starts[0])[:-1]
+    for _ in range(_PLAIN):
+        m = at.in_noise(m, sd)[0]
+    high = np.full(m.shape, 1.001)
+    found = Newton()(lambda y, k: at.at(k).in_noise(y, sd[k]), m, (-high, high))
+    load, rigid, x = _at(at, found.x, sd)
+    kept = found.converged & (abs(found.x) >= _ALIGNED * abs(start)).all(axis=0)
+    return load, np.where(kept, rigid, -1.0), x
 
 
 def freezing(model: Model) -> tuple[Array, Array]:

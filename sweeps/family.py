@@ -28,7 +28,8 @@ class Family:
         cls.check_names([along, *const])
         self.cls, self.along = cls, along
         model = cls(**{along: 0.0}, **const)
-        self.shape, self.base = model.shape, model.flat()
+        self.shape, flat = model.shape, model.flat()
+        self.base = flat.moved(along, flat.parameters()[along])
         self.size = int(np.prod(self.shape))
 
     def check(self, argument: str, name: str) -> None:

@@ -212,7 +212,7 @@ def _by_a_jump(family: Family) -> bool:
 def _of(model: Model, solution: str, quantity: str) -> Array:
     """A quantity of a solution; nan where its start ends on another one (a continuous one may merge)."""
     found = describe(model, fixed_points(model, solution, SOLVER))
-    ended_there = (model.label(found) == solution) | (solution in model.continuous)
+    ended_there = model.ended_on(found, solution) | (solution in model.continuous)
     return np.where(ended_there & found["converged"], found[quantity], np.nan)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.backend import Array
 from ..core.errors import ConvergenceError
 from ..solvers.newton import Newton
-from ..solvers.root import Root, Solver
+from ..solvers.root import Root, Solver, residual_of
 from ..solvers.stability import stability
 from ..theory.model import Model
 
@@ -74,8 +74,34 @@ def describe(model: Model, root: Root) -> dict[str, NDArray[Any]]:
 
 
 def fixed_points(model: Model, start: str, solver: Solver) -> Root:
-    """Run the solver over the points of a flat model."""
-    return solver(lambda x, at: model.at(at).self_consistency(x), model.start(start), model.box())
+    """Run the solver over the points of a flat model, in the sector of the start where there is one."""
+    classes = model.sector(start)
+    if classes is None:
+        x = model.start(start)
+        for _ in range(model.plain_steps):
+            x = model.self_consistency(x)[0]
+        return solver(lambda x, at: model.at(at).self_consistency(x), x, model.box())
+    return _in_sector(model, model.start(start), classes, solver)
+
+
+def _in_sector(model: Model, x0: Array, classes: NDArray[np.intp], solver: Solver) -> Root:
+    """The same for one variable of each class only; residual and Jacobian at the end are those of all."""
+    own = [int(np.argmax(classes == c)) for c in range(classes.max(initial=-1) + 1)]
+
+    def whole(y: Array) -> Array:
+        return np.concatenate([y, np.zeros((1, y.shape[1]))])[classes]
+
+    def step(y: Array, at: NDArray[np.intp]) -> tuple[Array, Array]:
+        image, J = model.at(at).self_consistency(whole(y))
+        by_class = [np.nan_to_num(J[own][:, classes == c], posinf=0.0).sum(axis=1) for c in range(len(own))]
+        return image[own], np.stack(by_class, axis=1) if own else np.zeros((0, 0, at.size))
+
+    low, high = model.box()
+    root = solver(step, x0[own], (low[own], high[own]))
+    x = whole(root.x)
+    image, J = model.self_consistency(x)
+    residual = residual_of(image, x)
+    return Root(x, J, residual, root.converged & (residual <= 2 * root.residual + 1e-13), root.n_steps)
 
 
 def shaped(values: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:

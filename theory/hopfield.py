@@ -2,7 +2,7 @@ r"""The Hopfield network near saturation, replica symmetric, from patterns or fr
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,9 @@ from ..core.backend import Array
 from .examples import ExampleAverages, chain
 from .learner import Learner
 from .model import Report, parameter
-from .noise import Noise, SoftModes
-from .overlap import GLASS_ABOVE, MATTIS_ABOVE, overlap
-
-
-class SoftMode(NamedTuple):
-    """Unretrieved overlaps of one kind, a Gaussian mode: how many per pattern, and its coupling."""
-
-    number: Array
-    coupling: Array
+from .modes import Modes, kinds
+from .noise import Noise
+from .overlap import GLASS_ABOVE, MATTIS_ABOVE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,66 +110,34 @@ class Hopfield(Learner):
             )
         return self._stack(-1.0, 0.0), self._stack(1.0, top)
 
-    def _modes(self) -> tuple[SoftMode, ...]:
-        one = np.ones(())
-        if self.protocol != "unsupervised":
-            return (SoftMode(one, one),)
-        return SoftMode(one, one), SoftMode(self.M - 1, self.rho / (1 + self.rho))
-
-    def _noise(self, C: Array) -> tuple[Array, Array, Array]:
-        """(q, r, dr/dC) of the noise r = sum over soft modes."""
-        T = np.asarray(self.T)
-        q, r, dr = overlap(C, T), np.zeros(()), np.zeros(())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for number, k in self._modes():
-                gain = number * k**2 / (1 - k * C) ** 2
-                r = r + np.where(q > 0, gain * q, 0.0)
-                dr = dr + gain * (2 * k * q / (1 - k * C) - T)
-        return q, r, dr
-
-    def _loaded(self, value: Array) -> Array:
-        """Alpha times a property of the noise; 0 without load, whatever the property."""
-        with np.errstate(invalid="ignore"):
-            return np.where(np.asarray(self.alpha) > 0, self.alpha * value, 0.0)
+    @property
+    def _modes(self) -> Modes:
+        diagonal = 0.5 * np.asarray(self.alpha)
+        if self.protocol == "unsupervised":
+            diagonal = diagonal / (self.r**2 * (1 + self.rho))
+        return Modes(self.alpha, self.T, kinds(self.protocol, self.rho, self.M), diagonal)
 
     def _averages(self, x: Array) -> ExampleAverages:
-        return self.mean_example.average(x[0], self._loaded(self._noise(x[1])[1]), self.T)
+        return self.mean_example.average(x[0], self._modes.loaded(self._modes.noise(x[1])[1]), self.T)
 
     def self_consistency(self, x: Array) -> tuple[Array, Array]:
         """(n, C) -> (E v tanh/(1 + rho), E sech^2/T), chained through the variance of the noise."""
         n, C = x
-        _, r, dr = self._noise(C)
-        a = self.mean_example.average(n, self._loaded(r), self.T)
-        share, by_C = 1 + self.rho, self._loaded(dr)
+        modes = self._modes
+        _, r, dr = modes.noise(C)
+        a = self.mean_example.average(n, modes.loaded(r), self.T)
+        share, by_C = 1 + self.rho, modes.loaded(dr)
         by_n = np.stack([a.vv_C / share, a.v_C_mean])
         by_C = np.stack([0.5 * chain(a.v_C_mean, by_C) / share, chain(a.C_var, by_C)])
         return np.stack([a.v_tanh / share, a.C]), np.stack([by_n, by_C], axis=1)
 
     def order_parameters(self, x: Array) -> dict[str, Array]:
         """Mattis overlap m, example overlap n (with examples), overlap q, noise overlap r_noise."""
-        q, r, _ = self._noise(x[1])
+        q, r, _ = self._modes.noise(x[1])
         found = {"m": x[0], "q": q, "r_noise": r}
         if self.protocol != "storing":
             found = {"m": self._averages(x).tanh, "n": x[0], "q": q, "r_noise": r}
         return found
-
-    def _glass(self, C: Array) -> tuple[Array, Array, Array]:
-        """alpha/2 times: the glass terms of f, of u and of s, without diagonal; nan where D <= 0."""
-        T = np.asarray(self.T)
-        q, r, _ = self._noise(C)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            f, u, s = r * C, -r * C, np.zeros(())
-            for number, k in self._modes():
-                D = np.where(1 - k * C > 0, 1 - k * C, np.nan)
-                f = f + number * (T * np.log(D) - k * q / D)
-                u = u - number * k / D
-                s = s - number * (np.log(D) + k * C / D)
-        return 0.5 * self._loaded(f), 0.5 * self._loaded(u), 0.5 * self._loaded(s)
-
-    def _diagonal(self) -> Array:
-        if self.protocol != "unsupervised":
-            return 0.5 * np.asarray(self.alpha)
-        return 0.5 * np.asarray(self.alpha) / (self.r**2 * (1 + self.rho))
 
     def report(self, x: Array) -> Report:
         """With (1 + rho) n^2 for m^2 and sums over soft modes (k = coupling, D = 1 - k C); nan where D <= 0.
@@ -185,25 +147,22 @@ class Hopfield(Learner):
         replicon = 1 - alpha (E sech^4/T^2) sum k^2/D^2.
         """
         n, C = x
-        noise = self._loaded(self._noise(C)[1])
+        modes = self._modes
+        noise = modes.loaded(modes.noise(C)[1])
         a = self.mean_example.average(n, noise, self.T)
-        glass_f, glass_u, glass_s = self._glass(C)
-        signal, diagonal = 0.5 * (1 + self.rho) * n**2, self._diagonal()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = sum((number * k**2 / (1 - k * C) ** 2 for number, k in self._modes()), np.zeros(()))
-            unstable = self._loaded(gain * a.sech4)
+        glass_f, glass_u, glass_s = modes.thermodynamics(C)
+        signal = 0.5 * (1 + self.rho) * n**2
         return Report(
-            signal + glass_f + diagonal - a.log2cosh,
-            -signal + glass_u + diagonal,
+            signal + glass_f - a.log2cosh,
+            -signal + glass_u,
             a.entropy + glass_s,
-            1 - unstable,
+            1 - modes.instability(C, a.sech4),
             self.mean_example.error(n, noise, self.T),
         )
 
     def noise(self) -> Noise:
         """R(q) = alpha int dq/lambda^2, a term of each kind of soft modes."""
-        modes = tuple((float(number), float(k)) for number, k in self._modes())
-        return SoftModes(float(self.alpha), modes, float(self._diagonal()))
+        return self._modes.soft()
 
     def signal(self, n: Any) -> tuple[Any, Any]:
         """mu = n, of energy -(1 + rho) n^2/2."""
@@ -215,7 +174,7 @@ class Hopfield(Learner):
         alpha = sd^2/r, r the noise overlap at C = E sech^2/T; nan where D <= 0.
         """
         a = self.mean_example.average(m, sd**2, self.T)
-        _, r, _ = self._noise(a.C)
+        _, r, _ = self._modes.noise(a.C)
         with np.errstate(divide="ignore", invalid="ignore"):
             alpha = np.where(a.C < 1, sd**2 / r, np.nan)
         return a.v_tanh - (1 + self.rho) * m, alpha, np.stack([m, a.C])

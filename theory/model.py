@@ -17,17 +17,18 @@ from .noise import Noise
 
 @dataclass(frozen=True)
 class Range:
-    """The values a parameter may take: low (included or not), high (included), integers only or not."""
+    """The values a parameter may take: from low to high, included or not, integers only or not."""
 
     low: float = -np.inf
     high: float = np.inf
     open_low: bool = False
     integer: bool = False
+    open_high: bool = False
 
     def __str__(self) -> str:
         below = f"{'>' if self.open_low else '>='} {self.low:g}"
         if self.high < np.inf:
-            below = f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}]"
+            below = f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
         bounds = "finite" if self.low == -np.inf else f"finite and {below}"
         return f"an integer, {bounds}" if self.integer else bounds
 
@@ -37,7 +38,8 @@ class Range:
             v = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
             raise TypeError(f"{name} must be a real number or an array of them, {self}, got {value!r}") from None
-        ok = np.isfinite(v) & (v <= self.high) & ((v > self.low) if self.open_low else (v >= self.low))
+        ok = np.isfinite(v) & ((v > self.low) if self.open_low else (v >= self.low))
+        ok &= (v < self.high) if self.open_high else (v <= self.high)
         if self.integer:
             with np.errstate(invalid="ignore"):
                 ok &= v == np.floor(v)
@@ -61,10 +63,11 @@ def parameter(
     *,
     open_low: bool = False,
     integer: bool = False,
+    open_high: bool = False,
     default: Any = MISSING,
 ) -> Any:
     """A numeric parameter of a model: a scalar or an array that broadcasts with the others."""
-    return field(default=default, metadata={"range": Range(low, high, open_low, integer)})
+    return field(default=default, metadata={"range": Range(low, high, open_low, integer, open_high)})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,6 +84,8 @@ class Model(ABC):
     """The starts whose solution leaves the paramagnet continuously."""
     load: ClassVar[str | None] = None
     ansatz: ClassVar[str] = "replica symmetric"
+    along_noise: ClassVar[bool] = False
+    """Whether the branch in closed form is followed in the width of the noise; else in its one signal."""
     symbols: ClassVar[Mapping[str, str]]
     reference: ClassVar[str]
 
@@ -134,7 +139,7 @@ class Model(ABC):
     def words(self) -> dict[str, Any]:
         """What is one value per model, by name: the ansatz, and parameters that are words or integers."""
         return {"ansatz": self.ansatz} | {
-            f.name: getattr(self, f.name) for f in fields(self) if "range" not in f.metadata
+            f.name: getattr(self, f.name) for f in fields(self) if f.init and "range" not in f.metadata
         }
 
     @property
@@ -174,9 +179,18 @@ class Model(ABC):
     def variables(self) -> tuple[str, ...]:
         """Names of what is iterated, in the order of x."""
 
+    @property
+    def plain_steps(self) -> int:
+        """Steps x -> F(x) before a solver takes over, where basins are many: they keep to that of a start."""
+        return 0
+
     @abstractmethod
     def start(self, name: str) -> Array:
         """Where iteration begins, shape (variables, *shape)."""
+
+    def sector(self, start: str) -> NDArray[np.intp] | None:
+        """The subspace the map does not leave from a start: variables of one number stay equal, those of -1 stay 0."""
+        return None
 
     @abstractmethod
     def box(self) -> tuple[Array, Array]:
@@ -219,6 +233,11 @@ class Model(ABC):
     def label(cls, order: Mapping[str, Any]) -> NDArray[np.str_]:
         """Name the solution with these order parameters (arrays of one shape)."""
 
+    @classmethod
+    def ended_on(cls, order: Mapping[str, Any], start: str) -> NDArray[np.bool_]:
+        """Whether these are solutions of the name of a start: here, those of that label."""
+        return cls.label(order) == start
+
     def noise(self) -> Noise:
         """The noise of a model of one point by the covariance R(q) of its field, for replica symmetry breaking."""
         raise TypeError(f"{type(self).__name__} declares no noise: there is no replica symmetry to break")
@@ -242,9 +261,14 @@ class Model(ABC):
     def branch(self, m: Array, sd: Array) -> tuple[Array, Array, Array]:
         """(residual, load, x) at signal m and width sd of the noise the load makes, the load in closed form.
 
-        On the branch the residual vanishes; it falls in sd. The load is nan where it has no physical value.
+        On the branch the residual vanishes; it falls in sd. The load is nan where it has no physical value. Where the
+        model is followed ``along_noise``, m and the residual F(m) - m are of shape (signals, points).
         """
         raise NotImplementedError(f"{type(self).__name__} has no branch in closed form")
+
+    def in_noise(self, m: Array, sd: Array) -> tuple[Array, Array]:
+        """The map of the signals alone in noise of width sd, and dF_i/dm_j, where the branch is followed along it."""
+        raise NotImplementedError(f"{type(self).__name__} is not followed along its noise")
 
     def _stack(self, *values: Any) -> Array:
         return np.stack([np.broadcast_to(np.asarray(v, float), self.shape) for v in values])

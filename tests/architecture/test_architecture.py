@@ -179,12 +179,12 @@ PUBLIC = sorted(mattis._WHERE)
 
 
 def test_the_lazy_table_is_what_type_checkers_see():
-    """_WHERE == the imports under TYPE_CHECKING == __all__, module by module."""
+    """_WHERE and the namespaces == the imports under TYPE_CHECKING == __all__, module by module."""
     guarded = next(n for n in tree_of(ROOT / "__init__.py").body if isinstance(n, ast.If))
     assert ast.unparse(guarded.test) == "TYPE_CHECKING"
     seen = {a.asname or a.name: n.module for n in guarded.body if isinstance(n, ast.ImportFrom) for a in n.names}
-    assert seen == mattis._WHERE
-    assert sorted(mattis.__all__) == PUBLIC
+    assert seen == mattis._WHERE | mattis._NAMESPACES
+    assert sorted(mattis.__all__) == sorted([*PUBLIC, *mattis._NAMESPACES])
     assert set(PUBLIC) <= set(dir(mattis))
     assert mattis._FOLDERS == PACKAGES
 
@@ -199,6 +199,17 @@ def test_public_name(name):
         return
     found = doctest.DocTestFinder(recurse=True).find(thing, name)
     assert any(test.examples for test in found), f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", mattis._NAMESPACES)
+def test_public_namespace(name):
+    """A module whose __all__ are functions and their results, all documented, the functions with a number."""
+    module = getattr(mattis, name)
+    for entry in module.__all__:
+        thing = getattr(module, entry)
+        assert inspect.getdoc(thing)
+        if inspect.isfunction(thing):
+            assert any(test.examples for test in doctest.DocTestFinder().find(thing, entry)), entry
 
 
 def test_unknown_name():

@@ -23,7 +23,7 @@ from mattis.mc.thresholds import QC, logit, neglog
 Energy = mt.OverlapEnergy
 XI = mt.patterns(N=19, K=5, samples=2, seed=3)
 BLANK = mt.patterns(N=19, K=5, samples=2, d=0.4, seed=3)
-ETA = mt.examples(XI, r=0.7, M=4, seed=3)
+ETA = mt.examples(XI, r=0.7, M=5, seed=3)
 HALF = np.random.default_rng(3).normal(size=(2, 17, 17))
 J = HALF + HALF.transpose(0, 2, 1)
 ENERGIES = {
@@ -397,7 +397,7 @@ def expected_start(energy, start, random):
     """(sample, T, chain, site) by loops over the definition; random where it says nothing."""
     spins = random.copy()
     for z, i in np.ndindex(energy.samples, energy.N):
-        column = energy.xi[z, :, i].astype(int)
+        column = energy.xi[z, :, i].astype(int).reshape(4, -1).sum(axis=1)  # over the examples stored singly
         first = column[column != 0]
         says = {
             "pattern": column[0],
