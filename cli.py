@@ -19,26 +19,22 @@ import numpy as np
 from .core.errors import BackendUnavailable, ConvergenceError, StoreError, require
 
 mt: Any = sys.modules[__package__]  # the package loads its names when they are asked for
-MODELS = {  # name here: the class and its parameters
-    "hopfield": ("Hopfield", ("alpha", "T", "protocol", "rho", "r", "M", "etabar")),
-    "dense": ("DenseHebbian", ("P", "gamma", "T", "protocol", "rho", "r", "M", "closure", "diagonal", "etabar")),
-    "sk": ("SherringtonKirkpatrick", ("T", "h")),
-    "curie_weiss": ("CurieWeiss", ("T",)),
+MODELS = {  # name here: the class, its parameters, and how many of these have no default
+    "hopfield": ("Hopfield", ("alpha", "T", "protocol", "rho", "r", "M", "etabar"), 2),
+    "dense": ("DenseHebbian", ("P", "gamma", "T", "protocol", "rho", "r", "M", "closure", "diagonal", "etabar"), 3),
+    "multitasking": ("Multitasking", ("d", "T", "K", "alpha", "protocol", "rho", "r", "M", "normalization"), 3),
+    "sk": ("SherringtonKirkpatrick", ("T", "h"), 1),
+    "curie_weiss": ("CurieWeiss", ("T",), 1),
 }
-PARAMETERS = {
-    "P": "spins per interaction, an integer >= 3",
-    "alpha": "load K/N, >= 0",
-    "gamma": "load K P!/(2 N^(P-1)), >= 0",
-    "T": "temperature (of P > 2: T'), >= 0, in J/k_B",
-    "h": "uniform field, in J (default 0)",
-    "protocol": "storing (default), supervised or unsupervised",
-    "rho": "dataset entropy (1 - r^2)/(M r^2), >= 0",
-    "r": "quality of an example, in (0, 1]",
-    "M": "examples per pattern, an integer >= 1",
-}
+PARAMETERS = {"P": "spins per interaction, an integer >= 3", "M": "examples per pattern, an integer >= 1"}
+PARAMETERS |= {"alpha": "load K/N, >= 0", "gamma": "load K P!/(2 N^(P-1)), >= 0"}
+PARAMETERS |= {"T": "temperature (of P > 2: T'), >= 0, in J/k_B", "h": "uniform field, in J (default 0)"}
+PARAMETERS |= {"rho": "dataset entropy (1 - r^2)/(M r^2), >= 0"}
+PARAMETERS |= {"protocol": "storing (default), supervised or unsupervised", "r": "quality of an example, in (0, 1]"}
 PARAMETERS |= {"closure": "full (default) or low_entropy", "diagonal": "excluded (default) or included"}
-PARAMETERS |= {"etabar": "law of the mean example, gaussian (default) or binomial"}
-NEEDED, WORDS = ("P", "alpha", "gamma", "T"), ("P", "protocol", "closure", "diagonal", "etabar")
+PARAMETERS |= {"etabar": "mean example, gaussian (default) or binomial", "normalization": "raw (default) or unit"}
+PARAMETERS |= {"K": "patterns retrieved together, an integer >= 1", "d": "part of entries that are blank, in [0, 1)"}
+WORDS = ("P", "K", "protocol", "closure", "diagonal", "etabar", "normalization")
 UNITS = {"T": "J/k_B", "h": "J", "free_energy": "J", "energy": "J", "entropy": "k_B", "tau_int": "sweeps", "label": ""}
 UNITS |= {"energy_error": "J", "energy_theory": "J"}  # per spin; a quantity not listed is a pure number
 HIDDEN = ("converged", "n_steps", "short", "admissible")  # what the text leaves to JSON
@@ -99,11 +95,11 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int],
 
 
 def _add_model(commands: Any, model: str, run: Callable[[argparse.Namespace], int]) -> None:
-    cls, names = MODELS[model]
+    cls, names, needed = MODELS[model]
     p = _command(commands, model, run, f"{cls}, replica symmetric, on the grid of its parameters: {NUMBERS}")
     for name in names:
-        kind, n = int if name == "P" else str, None if name in WORDS else "+"
-        p.add_argument(f"--{name}", nargs=n, type=kind, required=name in NEEDED, metavar=name, help=PARAMETERS[name])
+        kind, n, need = int if name in ("P", "K") else str, None if name in WORDS else "+", name in names[:needed]
+        p.add_argument(f"--{name}", nargs=n, type=kind, required=need, metavar=name, help=PARAMETERS[name])
     nargs, usual = (None, "the model's first") if run is _solve else ("+", "all of the model's")
     p.add_argument("--start", nargs=nargs, help=f"where iteration begins (default: {usual})")
     if run is _solve:
@@ -154,7 +150,7 @@ def _values(name: str, texts: Sequence[str]) -> list[float]:
 
 def _asked(args: argparse.Namespace) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """The class, its parameters with several values, and those with one value or a word."""
-    name, parameters = MODELS[args.model]
+    name, parameters, _ = MODELS[args.model]
     given = {p: getattr(args, p) for p in parameters if getattr(args, p) is not None}
     values = {p: [text] if p in WORDS else _values(p, text) for p, text in given.items()}
     over = {p: np.array(v) for p, v in values.items() if len(v) > 1}
@@ -171,8 +167,9 @@ def _solve(args: argparse.Namespace) -> int:
     except ConvergenceError as error:
         found, failure = error.solution, error
     columns = {p: getattr(found, p) for p in MODELS[args.model][1] if p in {*over, *const} and p not in WORDS}
-    columns["label"] = np.where(found.converged, found.label, "unconverged")
-    columns |= {name: value for name, value in found.values.items() if name != "label"}
+    columns["label"] = None
+    for name, v in (found.values | {"label": np.where(found.converged, found.label, "unconverged")}).items():
+        columns |= {f"{name}_{k + 1}": v[:, k] for k in range(v.shape[1])} if v.ndim > 1 else {name: v}
     words = {p: const[p] for p in WORDS if p in const}
     _print(args.json, {"model": Model.__name__, "start": args.start or Model.starts[0]} | words, columns)
     if failure:

@@ -18,7 +18,7 @@ import pytest
 import xarray as xr
 
 import mattis as mt
-from mattis.cli import MODELS, NEEDED, PARAMETERS, WORDS, main
+from mattis.cli import MODELS, PARAMETERS, WORDS, main
 from mattis.core import backend
 from mattis.solvers.newton import Newton
 from mattis.sweeps import sweep as engine
@@ -51,12 +51,12 @@ def rows(text):
 
 
 def test_the_parameters_are_those_of_the_models():
-    for name, parameters in MODELS.values():
+    for name, parameters, needed in MODELS.values():
         cls = getattr(mt, name)
-        assert parameters == tuple(f.name for f in dataclasses.fields(cls))
+        assert parameters == tuple(f.name for f in dataclasses.fields(cls) if f.init)
         assert {p for p in parameters if p not in WORDS} == set(cls.numeric())
         required = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
-        assert required == set(NEEDED) & set(parameters)
+        assert required == set(parameters[:needed])
         assert set(parameters) <= set(PARAMETERS)
 
 
@@ -82,6 +82,14 @@ def test_help(capsys, command):
 def test_version(capsys):
     assert mattis("--version") == 0
     assert capsys.readouterr().out == f"mattis {mt.__version__}\n"
+
+
+def test_overlaps_with_several_patterns_have_columns_of_their_own(capsys):
+    """m_1, m_2, f of d = 0.3, T = 0.1, K = 2 as in the doctest of Multitasking."""
+    (point,) = points(capsys, "solve multitasking --d 0.3 --T 0.1 --K 2 --json")
+    found = [point[name] for name in ("m_1", "m_2", "free_energy")]
+    assert found == pytest.approx([0.6999760657, 0.2028858209, -0.2736241702], abs=1e-10)
+    assert (point["label"], point["retrieved"]) == ("hierarchical", 2)
 
 
 def test_solve_gives_the_reference_value(capsys):
@@ -201,6 +209,8 @@ SIMULATE = "simulate --N 40 --alpha 0.1 --T 0.5"
         (f"{SIMULATE} --start warm", "argument --start: invalid choice: 'warm'"),
         (f"{SIMULATE} --out none/run.nc", "--out must be in a folder that exists, got 'none/run.nc'"),
         ("solve dense --P 2 --gamma 0.1 --T 0.5", "P must be >= 3 (P = 2 is Hopfield) and <= 170, got 2"),
+        ("solve multitasking --d 0.3 --T 0.1 --K 0", "K must be in [1, 10000], got 0"),
+        ("solve multitasking --d 1 --T 0.1 --K 2", "d must be finite and in [0, 1), got 1.0"),
         ("solve dense --P 3.5 --gamma 0.1 --T 0.5", "argument --P: invalid int value: '3.5'"),
         ("solve dense --gamma 0.1 --T 0.5", "the following arguments are required: --P"),
         ("figures network", "names must be, or begin, one of"),
