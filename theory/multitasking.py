@@ -16,7 +16,7 @@ from .examples import chain
 from .model import Model, Report, parameter
 from .modes import Modes, kinds
 from .overlap import GLASS_ABOVE
-from .parallel import RETRIEVED_ABOVE, amplitudes, name_states
+from .parallel import RETRIEVED_ABOVE, STARTS, amplitudes, name_states
 
 _PLAIN, _ROUNDING = 40, 4e-16
 
@@ -91,15 +91,7 @@ class Multitasking(Model):
     _loaded: bool = field(init=False, repr=False, default=False)
     _binomial: bool = field(init=False, repr=False, default=False)
 
-    starts: ClassVar[tuple[str, ...]] = (
-        "hierarchical",
-        "pure",
-        "symmetric",
-        "nested",
-        "mixture",
-        "spin_glass",
-        "paramagnet",
-    )
+    starts: ClassVar[tuple[str, ...]] = STARTS
     continuous: ClassVar[tuple[str, ...]] = ("spin_glass",)
     load: ClassVar[str | None] = "alpha"
     along_noise: ClassVar[bool] = True
@@ -266,6 +258,15 @@ class Multitasking(Model):
             1 - modes.instability(C, a.sech4),
             error,
         )
+
+    def hessian(self, n: Array) -> Array:
+        """A = 1 + rho - E eta eta^T sech^2(h)/T at overlaps n (..., mu) of a solution, alpha = 0; shape (..., mu, mu).
+
+        N Cov(n) = T (A^-1 - 1/(1 + rho)), T raw, and n relaxes as A/(1 + rho) per sweep of heat bath in random order.
+        """
+        a = average(self._entries, self.d, np.moveaxis(np.asarray(n), -1, 0) / self._p, np.zeros(()), self._T_hat)
+        share = np.broadcast_to(1 + self.rho, self.shape)[..., None, None]
+        return share * np.eye(self.K) - np.moveaxis(a.response / self._p, (0, 1), (-2, -1))
 
     def in_noise(self, m: Array, sd: Array) -> tuple[Array, Array]:
         """E eta tanh h/((1 + rho) (1 - d)) and its derivatives, at signals m = n_mu/(1 - d)."""

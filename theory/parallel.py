@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+STARTS = ("hierarchical", "pure", "symmetric", "nested", "mixture", "spin_glass", "paramagnet")
 RETRIEVED_ABOVE = 1e-6
 """An overlap m_hat below this is none."""
 _ALIGNED_ABOVE = 1e-3

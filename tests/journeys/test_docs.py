@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = [ROOT / "docs" / f"{name}.md" for name in ("hopfield", "dense", "rsb")]
+NOTEBOOKS = [ROOT / "docs" / f"{name}.md" for name in ("hopfield", "dense", "rsb", "multitasking")]
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - set(NOTEBOOKS))
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -100,6 +100,20 @@ def test_rsb_notebook(execute):
     assert number(text, "T_s = ") == 0.651385227
     assert number(text, "T_G = ") == 0.240260036
     assert number(text, "gamma_c: 0.378285646, with one step ") == 0.461211787  # replica symmetric: explicit
+
+
+def test_multitasking_notebook(execute):
+    """It asserts the rest by itself."""
+    text = printed(execute(NOTEBOOKS[3]))
+    # arXiv:2308.04106 gives the model; numbers by an independent program, by rows and by Fourier transform
+    assert "[0.6, 0.25363098, 0.10187816, 0.04075162] 0.0486487" in text  # T_c, T_2, T_3, T_4 at d = 0.4; T_s(0.8, 3)
+    assert "[-0.120192 -0.119168]" in text  # at T = 0: m^2/2 by hand, (0.368, 0.272, 0.176) and (0.4, 0.24, 0.144)
+    assert number(text, "K = 1: alpha_c = ") == 0.027468923
+    assert number(text, "examples needed, one step: ") == 25.6
+    assert number(text, "T = 0.15: m = ") == 0.9970461801
+    for k in (1, 2, 3):
+        theory, seen = (float(x) for x in re.search(rf"m_{k} = ([\d.]+), simulated ([\d.]+)", text).groups())
+        assert abs(theory - seen) < 1e-3
 
 
 def test_dense_notebook(execute):
