@@ -89,6 +89,25 @@ def cells(K: int) -> Array:
     return signs
 
 
+def lowest_mixture(d: Array, K: int) -> Array:
+    """m/(1 - d) of the state of lowest energy at T = 0 that is not hierarchical, shape (K, *d.shape), K <= 5.
+
+    Overlaps that nearly agree where there is none.
+
+    >>> lowest_mixture(np.array([0.4, 0.0]), 3).round(6).T.tolist()
+    [[0.82, 0.58, 0.34], [0.5, 0.5, 0.5]]
+    """
+    each, back = np.unique(d, return_inverse=True)
+    found = np.empty((K, each.size))
+    for i, own in enumerate(each):
+        w, signs = weights(K, own), cells(K)[(cells(K) < 0).any(axis=1)]
+        m = (w * signs) @ rows(K) / (1 - own)
+        kept = (m @ rows(K)[w > 0].T * signs[:, w > 0] > _TIE).all(axis=1)
+        best = np.argmax(np.where(kept, (m * m).sum(axis=1), -1.0)) if kept.any() else None
+        found[:, i] = 1 - 0.1 * np.arange(K) / K if best is None else m[best]
+    return found[:, back.ravel()].reshape(K, *d.shape)
+
+
 def d_h(*, K: int) -> float:
     r"""Dilution up to which the hierarchical state m_k = (1 - d) d^(k-1) exists at T = 0.
 

@@ -69,7 +69,7 @@ class Multitasking(Model):
     Notes
     -----
     Sources: Agliari et al., Phys. Rev. Lett. 109, 268101 (2012); arXiv:2308.04106. ``retrieved`` counts the patterns
-    with |m_mu| > 1e-6 (1 - d). In a "mixture", which the start "nested" too may lead to, some spins follow a majority.
+    with |m_mu| > 1e-6 (1 - d). In a "mixture" some spins follow a majority.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class Multitasking(Model):
         return Modes(self.alpha, self._T_hat, kinds(self.protocol, self.rho, self.M), diagonal)
 
     def start(self, name: str) -> Array:
-        """Amplitudes d^(k-1); one; all equal; the last three in a triangle; nearly equal; none, frozen or free."""
+        """Amplitudes d^(k-1); one; all equal; the lowest mixture of T = 0; none, frozen or free."""
         if name not in self.starts:
             raise self._no_start(name)
         d = np.broadcast_to(self.d, self.shape)

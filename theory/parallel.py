@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STARTS = ("hierarchical", "pure", "symmetric", "nested", "mixture", "spin_glass", "paramagnet")
+from .ground_states import CELLS, lowest_mixture
+
+STARTS = ("hierarchical", "pure", "symmetric", "mixture", "spin_glass", "paramagnet")
 RETRIEVED_ABOVE = 1e-6
 """An overlap m_hat below this is none."""
 _ALIGNED_ABOVE = 1e-3
@@ -16,20 +18,21 @@ _EQUAL = 1e-5
 def amplitudes(start: str, K: int, d: NDArray[np.float64]) -> NDArray[np.float64]:
     """m_hat of K patterns where iteration begins, shape (K, *d.shape).
 
-    "hierarchical": d^(k-1), exact at T = 0. "nested": the last three in the triangle (1 - y, d + y, d^2 + y), y =
-    (1 - d)^2/2, of spins that follow a majority. "pure": one. "symmetric": all equal. "mixture": nearly. Else none.
+    "hierarchical": d^(k-1), exact at T = 0. "mixture": the lowest of all others at T = 0 (K <= 5; else the last three
+    hierarchical ones in the triangle (1 - y, d + y, d^2 + y), y = (1 - d)^2/2). "pure": one. "symmetric": all equal.
+    Else none.
 
-    >>> amplitudes("nested", 3, np.array(0.5)).tolist()
+    >>> amplitudes("mixture", 3, np.array(0.5)).tolist()
     [0.875, 0.625, 0.375]
     """
     k = np.arange(K).reshape(-1, *[1] * d.ndim)
     flat = np.ones((K, *d.shape))
-    if start == "nested" and K >= 3:
+    if start == "mixture" and len(CELLS) >= K:
+        return lowest_mixture(d, K)
+    if start == "mixture":
         y = 0.5 * (1 - d) ** 2
         return np.concatenate([d ** k[:-3] * flat[:-3], d ** (K - 3) * np.stack([1 - y, d + y, d**2 + y])])
-    if start in ("hierarchical", "nested"):
-        return d**k * flat
-    return {"pure": (k == 0) * flat, "symmetric": flat, "mixture": flat - 0.1 * k / K}.get(start, 0 * flat)
+    return {"hierarchical": d**k * flat, "pure": (k == 0) * flat, "symmetric": flat}.get(start, 0 * flat)
 
 
 def name_states(m: NDArray[np.float64], otherwise: Any) -> NDArray[np.str_]:
