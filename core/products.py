@@ -43,6 +43,8 @@ def _fill(c: Array, s: Array, e: Array, xs: Array, d: float, g: Array, w: Array,
                 x += rest * xs[k, first + i]
                 own += rest * v * e[k, first + i]
                 x2 += rest * v * (c[k, first + i] - d)
+            for i in range(n):  # apart from the sums: a loop that also stores is vectorised or not by where memory lies
+                v = w[first + i]
                 run[i] = before[k, i] * s[k, first + i] * v
             vectors[0, k] += t
             vectors[1, k] += x
@@ -53,6 +55,7 @@ def _fill(c: Array, s: Array, e: Array, xs: Array, d: float, g: Array, w: Array,
                 cross = 0.0
                 for i in range(n):
                     cross -= run[i] * s[j, first + i] * after[j + 1, i]
+                for i in range(n):
                     run[i] *= c[j, first + i]
                 matrix[k, j] += cross
     for k in range(K):

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from ..core.backend import Array
 from ..core.errors import require
-from .root import Box, Root, Step, iterate
+from .root import Box, Root, Step, iterate, residual_of
 from .stability import least_eigenvalue
 
+_WORSE = 10.0
 _LAMBDAS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1e4)
 
 
@@ -21,7 +22,8 @@ class Newton:
 
     with the smallest lambda in {0, 0.03, ..., 1e4} for which every eigenvalue of the matrix has a positive real
     part (for two variables: determinant and trace positive), |dx| <= reach max(1, |x|) and x + dx lies in the box. At
-    lambda = 0 this is Newton's method; the conditions keep an iteration in the basin where it began.
+    lambda = 0 this is Newton's method; the conditions keep an iteration in the basin where it began. After a step
+    that makes the residual ten times larger, as from flat ground past a solution, reach is a quarter.
 
     Parameters
     ----------
@@ -52,14 +54,19 @@ class Newton:
 
     def __call__(self, step: Step, x0: Array, box: Box) -> Root:
         """Iterate every point of x0, shape (variables, points), until it has converged or is given up."""
-        return iterate(step, x0, box, self._move, self.tol, self.max_steps)
+        pace = _Pace(x0.shape[1], self.reach)
 
-    def _move(self, y: Array, image: Array, J: Array, box: Box, going: NDArray[np.bool_]) -> Array:
+        def advance(y: Array, image: Array, J: Array, box: Box, going: NDArray[np.bool_]) -> Array:
+            return self._move(y, image, J, box, pace.reach_at(residual_of(image, y), going))
+
+        return iterate(step, x0, box, advance, self.tol, self.max_steps)
+
+    def _move(self, y: Array, image: Array, J: Array, box: Box, longest: Array) -> Array:
         """The longest admissible implicit step; a small explicit one where none is."""
         low, high = box
         gap, A = image - y, np.eye(y.shape[0])[:, :, None] - J
         least = least_eigenvalue(A)
-        reach = self.reach * np.maximum(1.0, abs(y))
+        reach = longest * np.maximum(1.0, abs(y))
         moved = np.clip(y + 1e-3 * gap, low, high)
         todo = np.arange(y.shape[1])
         for lam in _LAMBDAS:
@@ -75,6 +82,19 @@ class Newton:
             todo, least, A, gap = todo[left], least[left], A.take(left, axis=-1), gap.take(left, axis=-1)
             y, reach, low, high = (v.take(left, axis=-1) for v in (y, reach, low, high))
         return moved
+
+
+class _Pace:
+    """The longest step of each point: a quarter of it after a step that took it tenfold further from its solution."""
+
+    def __init__(self, points: int, reach: float) -> None:
+        self.reach, self.residual = np.full(points, reach), np.full(points, np.inf)
+
+    def reach_at(self, residual: Array, going: NDArray[np.bool_]) -> Array:
+        """The longest steps of the points left."""
+        self.reach = np.where(residual > _WORSE * self.residual[going], 0.25, 1.0) * self.reach[going]
+        self.residual = residual
+        return self.reach
 
 
 def _solve(A: Array, lam: float, b: Array) -> Array:

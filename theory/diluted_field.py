@@ -16,13 +16,14 @@ from ..core.row_sums import row_sums
 from .diluted import rows
 from .entries import Entries
 
-ROWS_UP_TO = 6
-"""Patterns that are summed over by rows."""
+ROWS_UP_TO, ROWS_AT_ZERO = 6, 9
+"""Patterns that are summed over by rows; at T = 0 in noise of the entries, where a Fourier integral decays slowly."""
 _DECAY, _GAUSS = 27.0, 8.7  # of 1/sinh and of a Gaussian below 1e-17
 _ALIAS = 19.0  # exp(-2 * 19) = 3e-17
 _MOST = 2**25  # nodes, or sums of half of the patterns
 _AT_ONCE = 2**13
 _TIE = 1e-12
+_NO_ROWS = np.zeros((0, 1))
 
 
 class DilutedAverages(NamedTuple):
@@ -61,7 +62,8 @@ def average(entries: Entries, d: Array, n: Array, noise: Array, T: Array, check:
 
 
 def _average(entries: Entries, d: Array, n: Array, noise: Array, T: Array, check: bool) -> DilutedAverages:
-    if n.shape[0] <= ROWS_UP_TO and not entries.binomial:
+    most = ROWS_AT_ZERO if (T == 0).any() and (entries.rho > 0).any() else ROWS_UP_TO
+    if n.shape[0] <= most and not entries.binomial:
         return by_rows(entries, d, n, noise, T, CHECK if check else FAST)
     cold = (T == 0) & (noise == 0) & (entries.binomial | (entries.rho == 0))
     parts = [np.flatnonzero(cold), np.flatnonzero(~cold)]
@@ -80,7 +82,7 @@ def by_rows(entries: Entries, d: Array, n: Array, noise: Array, T: Array, rule: 
 def nodes(entries: Entries, n: Array, noise: float, T: float, finer: float = 1.0) -> tuple[float, int]:
     """(step, number) of the midpoint rule: beyond the last node the integrand is below 1e-16, as is its alias."""
     sd, some = float(np.sqrt(noise)), abs(n[n != 0])
-    own = float(np.sqrt(0.0 if entries.binomial else entries.rho) * some.min(initial=np.inf)) if some.size else 0.0
+    own = 0.0 if entries.binomial or some.size < n.size else float(np.sqrt(entries.rho) * some.min())
     reach = entries.largest * float(min(some.sum(), _GAUSS * np.sqrt(some @ some))) + _GAUSS * sd
     step = finer * 2 * np.pi / (reach + _ALIAS * T) if T > 0 or reach > 0 else 1.0
     ends = [_DECAY / T if T > 0 else np.inf, _GAUSS / np.hypot(sd, own) if sd + own > 0 else np.inf]
@@ -101,10 +103,11 @@ def _wave(entries: Entries, d: float, n: Array, noise: float, T: float, finer: f
     """One point: with a = pi w T/2 the weight of w is T/sinh a, that of the entropy (a coth a - 1)/(w sinh a)."""
     step, count = nodes(entries, n, noise, T, finer)
     if count > _MOST:
-        told = f"T/(1 - d) = {T:.3g} is too low for a Fourier average over {n.size} patterns, of {count:.1e} nodes"
-        raise ValueError(f"{told}: take T = 0, or the Gaussian law (rho without r and M)")
+        told = f"T/(1 - d) = {T:.3g} is too low for the average over {n.size} patterns, of {count:.1e} nodes"
+        raise ValueError(f"{told}: take a higher T" + ", T = 0 or rho without r and M" * entries.binomial)
     vectors, matrix = np.zeros((4, n.size)), np.zeros((n.size, n.size))
     C = C_noise = entropy = 0.0
+    free = d**n.size  # the blank row has no noise of entries: its integrand decays later, and it is one term by hand
     for first in range(0, count, _AT_ONCE):
         w: Array = step * np.arange(first + 0.5, min(first + _AT_ONCE, count), dtype=np.float64)
         a = 0.5 * np.pi * T * w
@@ -112,13 +115,14 @@ def _wave(entries: Entries, d: float, n: Array, noise: float, T: float, finer: f
         wave, p = entries.waves(n[:, None] * w), 1 - d
         part, cross, whole = products(d + p * wave.cos, p * wave.v_sin, p * wave.vv_cos, p * wave.sin, d, g, w)
         vectors, matrix = vectors + part, matrix + cross
+        whole = whole - free
         C, C_noise = C + float(g @ (w * whole)), C_noise - 0.5 * float(g @ (w**3 * whole))
         entropy += float(g @ (whole * (a / np.tanh(a) - 1) / (w * T))) if T > 0 else 0.0
     log2cosh = T * entropy + n @ vectors[0] + noise * C
     sech4 = (4 * C / T - 2 * T * C_noise) / 6 if T > 0 else (np.inf if C > 0 else 0.0)
-    return DilutedAverages(
-        vectors[0], vectors[1], matrix, vectors[2], vectors[3], C, C_noise, sech4, log2cosh, entropy, 1 - T * C
-    )
+    scalars = np.array([C, C_noise, sech4, log2cosh, entropy, 1 - free - T * C])
+    blank = row_sums(_NO_ROWS, np.array([free]), np.zeros((1, 1)), np.zeros(1), np.array([noise]), np.array([T]))[0]
+    return DilutedAverages(vectors[0], vectors[1], matrix, vectors[2], vectors[3], *(scalars + blank[:, 0]))
 
 
 def by_halves(entries: Entries, d: Array, n: Array, noise: Array, T: Array) -> DilutedAverages:
@@ -131,7 +135,7 @@ def _halved(entries: Entries, d: float, n: Array) -> DilutedAverages:
     halves = np.arange(K // 2), np.arange(K // 2, K)
     if eta.size ** halves[1].size > _MOST:
         told = f"K = {K} patterns of {eta.size} values each are too many for the exact average at T = 0"
-        raise ValueError(f"{told}: take T > 0, or the Gaussian law (rho without r and M)")
+        raise ValueError(f"{told}: take T > 0" + ", or rho without r and M" * entries.binomial)
     sums = [_sums(eta, law, n[half]) for half in halves]
     eta_tanh, xi_tanh, mean, zero, tie = np.zeros(K), np.zeros(K), 0.0, 0.0, np.zeros(K, np.bool_)
     for one, other, half in ((0, 1, halves[0]), (1, 0, halves[1])):

@@ -12,7 +12,7 @@ RETRIEVED_ABOVE = 1e-6
 """An overlap m_hat below this is none."""
 _ALIGNED_ABOVE = 1e-3
 """A state whose largest overlap is below this is aligned with nothing: at T_c residuals cannot tell it from zero."""
-_EQUAL = 1e-5
+_EQUAL = 1e-4
 
 
 def amplitudes(start: str, K: int, d: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,7 +38,7 @@ def amplitudes(start: str, K: int, d: NDArray[np.float64]) -> NDArray[np.float64
 def name_states(m: NDArray[np.float64], otherwise: Any) -> NDArray[np.str_]:
     """The names of states with overlaps m_hat (..., mu), whatever their order and signs.
 
-    "pure": one overlap. "parallel": all of them, equal to 1e-5. "hierarchical": each exceeds the sum of all smaller
+    "pure": one overlap. "parallel": all of them, equal to 1e-4. "hierarchical": each exceeds the sum of all smaller
     ones, so that a spin follows the first of its patterns that is not blank. "mixture": where some spins follow a
     majority. ``otherwise``: where there is none.
 
