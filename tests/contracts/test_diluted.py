@@ -292,7 +292,7 @@ def test_what_is_too_much():
 
 
 def test_patterns_that_are_off_in_noise_of_the_entries():
-    """With n_mu = 0 the noise of mu does not damp the Fourier integrand: rows of K = 7 against it, response included."""
+    """With n_mu = 0 the noise of mu does not damp the Fourier integrand: rows of K = 7 against it."""
     n = np.array([0.9, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0])[:, None]
     at = Entries(0.1 * ONE), 0.6 * ONE, n, 0 * ONE, 0.05 * ONE
     for a, b in zip(by_rows(*at), by_waves(*at), strict=True):

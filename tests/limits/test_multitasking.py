@@ -265,7 +265,7 @@ def test_a_start_keeps_to_its_basin():
 
 
 def test_flat_ground_next_to_a_solution():
-    """Near the multicritical point Newton's step overshot m_3 = 0 and slid back, for ever: plain iteration ends there."""
+    """Near the multicritical point Newton's step overshot m_3 = 0 and slid back; plain iteration ends there."""
     model = mt.Multitasking(K=3, d=0.65, T=0.31)
     x = model.start("hierarchical")
     for _ in range(40_000):
