@@ -4,7 +4,7 @@ BIN := .venv/bin
 install: .venv/ready
 run: .venv/ready ; $(BIN)/mattis figures hopfield_phase_diagram
 figures: .venv/ready ; $(BIN)/mattis figures
-test: .venv/ready ; $(BIN)/python -m pytest -q
+test: .venv/ready ; $(BIN)/python -m pytest -q -n 2 --dist worksteal
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
