@@ -115,7 +115,7 @@ recipe = Recipe(
         "K": [2, 3],
         "n_d": 140,
         "n_T": 140,
-        "N": 20_000,
+        "N": 80_000,  # sampling the data parts equal overlaps by 1/(softest eigenvalue sqrt N), 0.1 at 20 000
         "samples": 4,
         "sweeps": 400,
         "d_mc": [0.08, 0.18, 0.36, 0.6, 0.8],
