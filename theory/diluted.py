@@ -10,6 +10,9 @@ from itertools import product
 import numpy as np
 
 from ..core.backend import Array
+from .model import Range
+
+DILUTION = Range(0.0, 1.0, open_high=True)
 
 
 @cache

@@ -10,8 +10,7 @@ from scipy.optimize import brentq
 
 from ..core.backend import Array
 from ..core.errors import require, require_integer
-from .diluted import rows, weights
-from .model import Range
+from .diluted import DILUTION, rows, weights
 
 CELLS = (1, 1, 2, 14, 516)
 """Regions of m_1 > .. > m_K > 0 cut by the planes xi.m = 0, K = 1..5: OEIS A009997 (Fine and Gill, 1976)."""
@@ -190,9 +189,8 @@ def competitor(d: float, K: int) -> Array:
 
 
 def _dilution(d: ArrayLike) -> Array:
-    d = Range(0.0, 1.0).check("d", d)
+    d = DILUTION.check("d", d)
     require(d.ndim == 0, "d", str(d.shape), "one number, got the shape")
-    require(d < 1, "d", d, "in [0, 1)")
     return d
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.backend import Array
-from ..core.errors import require, require_integer
-from .diluted import rows, weights
+from ..core.errors import require_integer
+from .diluted import DILUTION, rows, weights
+from .diluted_field import by_rows
+from .entries import Entries
 from .model import Range
 from .settled import settle, zero
 
@@ -56,8 +58,7 @@ def T_k(*, k: int, d: ArrayLike) -> Array:
     [0.8, 0.16011717, 0.03202343, 0.00640469]
     """
     require_integer(k, "k", 1, _DEEPEST, f"in [1, {_DEEPEST}]")
-    d = Range(0.0, 1.0).check("d", d)
-    require(d < 1, "d", d, "in [0, 1)")
+    d = DILUTION.check("d", d)
     return _cascade(k, d)[-1]
 
 
@@ -91,8 +92,7 @@ def k_star(*, T: ArrayLike, d: ArrayLike) -> Array:
     >>> k_star(T=[0.8, 0.5, 0.1, 0.02], d=0.3).tolist()
     [0.0, 1.0, 2.0, 3.0]
     """
-    T, d = Range(0.0).check("T", T), Range(0.0, 1.0).check("d", d)
-    require(d < 1, "d", d, "in [0, 1)")
+    T, d = Range(0.0).check("T", T), DILUTION.check("d", d)
     T, d = np.broadcast_arrays(T, d)
     onsets = _cascade(_DEEPEST, d, T)
     found = (onsets > T).sum(axis=0).astype(np.float64)
@@ -145,9 +145,7 @@ def _stability(k: int, u: Array, d: Array) -> Array:
     T = np.exp(u)
     m = settle(_overlaps, (1 - d) * d ** np.arange(k)[:, None], d, T)
     m = np.where(abs(_overlaps(m, d, T) - m) <= 1e-12 * m, m, np.nan)
-    with np.errstate(over="ignore"):
-        blur = d**k + (weights(k, d) / np.cosh(rows(k) @ m / T) ** 2).sum(axis=0)
-    return 1 - (1 - d) * blur / T
+    return 1 - (1 - d) * by_rows(Entries(0 * d), d, m, 0 * d, T).C
 
 
 def _overlaps(m: Array, d: Array, T: Array) -> Array:

@@ -11,7 +11,7 @@ from ..core.backend import Array
 from .examples import ExampleAverages, chain
 from .learner import Learner
 from .model import Report, parameter
-from .modes import Modes, kinds
+from .modes import Modes, modes_of
 from .noise import Noise
 from .overlap import GLASS_ABOVE, MATTIS_ABOVE
 
@@ -112,10 +112,7 @@ class Hopfield(Learner):
 
     @property
     def _modes(self) -> Modes:
-        diagonal = 0.5 * np.asarray(self.alpha)
-        if self.protocol == "unsupervised":
-            diagonal = diagonal / (self.r**2 * (1 + self.rho))
-        return Modes(self.alpha, self.T, kinds(self.protocol, self.rho, self.M), diagonal)
+        return modes_of(self.protocol, self.alpha, self.T, self.rho, self.r, self.M)
 
     def _averages(self, x: Array) -> ExampleAverages:
         return self.mean_example.average(x[0], self._modes.loaded(self._modes.noise(x[1])[1]), self.T)

@@ -26,14 +26,6 @@ class Kind(NamedTuple):
     coupling: Array
 
 
-def kinds(protocol: str, rho: Array, M: Array | None) -> tuple[Kind, ...]:
-    """The kinds of modes of a protocol."""
-    one = np.ones(())
-    if protocol != "unsupervised" or M is None:
-        return (Kind(one, one),)
-    return Kind(one, one), Kind(M - 1, rho / (1 + rho))
-
-
 @dataclass(frozen=True)
 class Modes:
     """Modes of load alpha at temperature T (in units of their couplings)."""
@@ -86,3 +78,16 @@ class Modes:
         """The same for one point, as the noise of broken replica symmetry."""
         modes = tuple((float(number), float(k)) for number, k in self.kinds)
         return SoftModes(float(self.alpha), modes, float(self.diagonal))
+
+
+def modes_of(protocol: str, alpha: Array, T: Array, rho: Array, r: Array, M: Array) -> Modes:
+    """The modes of a protocol; r and M count where single examples are stored.
+
+    >>> given = [np.array(v) for v in (0.1, 1.0, 0.25, 0.8, 2.0)]
+    >>> [float(kind.coupling) for kind in modes_of("unsupervised", *given).kinds]
+    [1.0, 0.2]
+    """
+    one, diagonal = np.ones(()), 0.5 * np.asarray(alpha)
+    if protocol != "unsupervised":
+        return Modes(alpha, T, (Kind(one, one),), diagonal)
+    return Modes(alpha, T, (Kind(one, one), Kind(M - 1, rho / (1 + rho))), diagonal / (r**2 * (1 + rho)))

@@ -14,7 +14,7 @@ from .diluted_field import DilutedAverages, average
 from .entries import Entries
 from .examples import chain
 from .model import Model, Report, parameter
-from .modes import Modes, kinds
+from .modes import Modes, modes_of
 from .overlap import GLASS_ABOVE
 from .parallel import RETRIEVED_ABOVE, STARTS, amplitudes, name_states
 
@@ -152,10 +152,7 @@ class Multitasking(Model):
 
     @property
     def _modes(self) -> Modes:
-        diagonal = 0.5 * np.asarray(self.alpha)
-        if self.protocol == "unsupervised":
-            diagonal = diagonal / (self.r**2 * (1 + self.rho))
-        return Modes(self.alpha, self._T_hat, kinds(self.protocol, self.rho, self.M), diagonal)
+        return modes_of(self.protocol, self.alpha, self._T_hat, self.rho, self.r, self.M)
 
     def start(self, name: str) -> Array:
         """Amplitudes d^(k-1); one; all equal; the lowest mixture of T = 0; none, frozen or free."""

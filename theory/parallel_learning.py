@@ -15,7 +15,7 @@ from scipy.special import erf, gammaln
 from ..core.backend import Array
 from ..core.errors import require, require_integer
 from .dataset import entropy_of
-from .diluted import rows, weights
+from .diluted import DILUTION, rows, weights
 from .model import Range
 from .settled import settle, zero
 
@@ -32,7 +32,7 @@ ENERGY_CONSTANT = float(
     brentq(lambda y: np.sqrt(y) * erf(np.sqrt(y / 2)) + np.sqrt(2 / np.pi) * np.exp(-y / 2) - 1, 0.1, 2, xtol=1e-16)
 )
 """M r^2 at the energy crossover as r -> 0: sqrt(y) erf sqrt(y/2) + sqrt(2/pi) e^(-y/2) = 1, y = 0.5287503."""
-_DILUTION, _QUALITY = Range(0.0, 1.0), Range(0.0, 1.0, open_low=True)
+_QUALITY = Range(0.0, 1.0, open_low=True)
 
 
 def one_step_alignment(*, r: ArrayLike, M: ArrayLike, d: ArrayLike, K: int, k: int = 1) -> Array:
@@ -145,8 +145,7 @@ def rho_x(*, d: ArrayLike, K: int) -> Array:
     (0.521903, 0.189793)
     """
     require_integer(K, "K", 1, 6, "in [1, 6]")
-    d = _DILUTION.check("d", d)
-    require(d < 1, "d", d, "in [0, 1)")
+    d = DILUTION.check("d", d)
     out, some = np.ones(d.shape), d > 0
     if K > 1 and some.any():
         x = d[some]
@@ -210,9 +209,8 @@ def energy_crossover(*, r: float) -> int:
     >>> energy_crossover(r=0.05), energy_crossover(r=0.1)
     (213, 55)
     """
-    given = Range(1e-3, 1.0).check("r", r)
+    given = Range(1e-3, 1.0, open_high=True).check("r", r)
     require(given.ndim == 0, "r", str(given.shape), "one number, got the shape")
-    require(given < 1, "r", given, "in [0.001, 1)")
     r = float(given)
     j = np.arange(int(1 / r**2) + 10)
     even = np.exp(gammaln(2 * j + 1) - 2 * gammaln(j + 1) + j * np.log((1 - r**2) / 4))  # P(a sum of 2j is 0)
@@ -251,8 +249,7 @@ def rho_sym(*, d: ArrayLike) -> Array:
     >>> rho_sym(d=[0.1, 0.3, 0.6]).round(7).tolist()
     [1.0683585, 0.368453, 0.0795742]
     """
-    d = Range(0.0, 1.0, open_low=True).check("d", d)
-    require(d < 1, "d", d, "in (0, 1)")
+    d = Range(0.0, 1.0, open_low=True, open_high=True).check("d", d)
     return np.exp(zero(_melting, (np.log(0.5 * (1 - d) ** 2 / np.pi), np.log(10 / d)), d))
 
 
@@ -260,7 +257,7 @@ def _crosstalk(d: ArrayLike, K: int, k: int) -> Array:
     """g_k: the variance of the patterns l > k over the square of the signal of pattern k."""
     require_integer(K, "K", 1, 2**10, ">= 1")
     require_integer(k, "k", 1, K, f"in [1, K] = [1, {K}]")
-    d = _DILUTION.check("d", d)
+    d = Range(0.0, 1.0).check("d", d)
     return d**2 * (1 - d ** (2 * (K - k))) / (1 + d)
 
 

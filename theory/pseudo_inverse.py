@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from ..core.backend import Array
-from ..core.errors import require
 from ..core.quadrature import FieldAverages, field, field_error
 from .examples import chain
 from .model import Model, Report, parameter
@@ -92,7 +91,7 @@ class PseudoInverse(Model):
     (0.9889590903, -0.4015445463)
     """
 
-    alpha: Any = parameter(0.0)
+    alpha: Any = parameter(0.0, 1.0, open_high=True)
     T: Any = parameter(0.0)
 
     order: ClassVar[tuple[str, ...]] = ("m", "q")
@@ -100,10 +99,6 @@ class PseudoInverse(Model):
     load: ClassVar[str | None] = "alpha"
     symbols: ClassVar[Mapping[str, str]] = {"alpha": r"\alpha", "T": "T", "m": "m", "q": "q"}
     reference: ClassVar[str] = "Kanter, Sompolinsky, Phys. Rev. A 35 (1987) 380; Parisi, Potters, J. Phys. A 28 (1995)"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.alpha < 1, "alpha", self.alpha, "in [0, 1)")
 
     @property
     def variables(self) -> tuple[str, ...]:

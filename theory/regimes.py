@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.backend import Array
-from ..core.errors import require
 from .diluted_load import T_g, alpha_c
 from .ground_states import GroundStates, d_gs, d_h, ground_states
 from .hierarchy import T_k, k_star
@@ -150,6 +149,5 @@ def K_max(*, N: ArrayLike, d: ArrayLike) -> LargestK:
     >>> [round(float(K), 3) for K in K_max(N=10**6, d=0.3)]
     [5.737, 11.179]
     """
-    N, d = Range(1.0, open_low=True).check("N", N), Range(0.0, 1.0, open_low=True).check("d", d)
-    require(d < 1, "d", d, "in (0, 1)")
+    N, d = Range(1.0, open_low=True).check("N", N), Range(0.0, 1.0, open_low=True, open_high=True).check("d", d)
     return LargestK(np.log(N) / (2 * np.log(1 / d)), np.log(N * (1 - d)) / np.log(1 / d))

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ive, xlogy
 
 from ..core.backend import Array
-from ..core.errors import require, require_integer
+from ..core.errors import require_integer
+from .diluted import DILUTION
 from .model import Range
 from .settled import zero
 
@@ -105,8 +106,7 @@ def symmetric_window(*, d: ArrayLike, K: int) -> Window:
     (0.1369815, 0.327252)
     """
     require_integer(K, "K", 2, 200, "in [2, 200]")
-    d = Range(0.0, 1.0).check("d", d)
-    require(d < 1, "d", d, "in [0, 1)")
+    d = DILUTION.check("d", d)
     S, law, n_law = _law(K, d.ravel())
     last = 6 * (1 - d.ravel()) / np.maximum(n_law[0] / (K - 1), 1e-12)
     g = _gap(np.geomspace(_FIRST, last, _POINTS), S, law, n_law) > 0

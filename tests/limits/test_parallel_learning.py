@@ -117,8 +117,8 @@ def test_the_equal_state_is_marginal_at_rho_sym(d):
         (lambda: learning.one_step_examples(r=0.2, d=0.2, K=2, k=3), r"k must be in \[1, K\] = \[1, 2\], got 3"),
         (lambda: learning.one_step_alignment(r=0.0, M=3, d=0.2, K=2), r"r must be finite and in \(0, 1\], got 0.0"),
         (lambda: learning.rho_x(d=0.2, K=7), r"K must be in \[1, 6\], got 7"),
-        (lambda: learning.energy_crossover(r=1.0), r"r must be in \[0.001, 1\), got 1.0"),
-        (lambda: learning.rho_sym(d=0.0), r"d must be finite and in \(0, 1\], got 0.0"),
+        (lambda: learning.energy_crossover(r=1.0), r"r must be finite and in \[0.001, 1\), got 1.0"),
+        (lambda: learning.rho_sym(d=0.0), r"d must be finite and in \(0, 1\), got 0.0"),
     ],
 )
 def test_refusals(call, message):

@@ -161,9 +161,9 @@ def test_half_of_the_random_orthogonal_model():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"alpha": -0.1}, r"^alpha must be finite and >= 0, got -0.1$"),
-        ({"alpha": [0.2, 1.0]}, r"^alpha must be in \[0, 1\), got 1.0 at index \(1,\)$"),
-        ({"alpha": np.nan}, r"^alpha must be finite and >= 0, got nan$"),
+        ({"alpha": -0.1}, r"^alpha must be finite and in \[0, 1\), got -0.1$"),
+        ({"alpha": [0.2, 1.0]}, r"^alpha must be finite and in \[0, 1\), got 1.0 at index \(1,\)$"),
+        ({"alpha": np.nan}, r"^alpha must be finite and in \[0, 1\), got nan$"),
         ({"T": -0.1}, r"^T must be finite and >= 0, got -0.1$"),
         ({"T": "cold"}, r"^T must be a real number or an array of them, finite and >= 0, got 'cold'$"),
         ({"alpha": [0.1, 0.2], "T": [0.1, 0.2, 0.3]}, r"^the parameters must broadcast together, got alpha of shape"),
