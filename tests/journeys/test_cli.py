@@ -289,20 +289,11 @@ def test_dask_is_an_extra(capsys, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def heard_by_children():
-    """SIGINT is not ignored in the processes that are started, even where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def digests(store):
     found = [p for p in (store / "tiles/digest/c").rglob("*") if p.is_file() and p.suffix != ".partial"]
     return {path: path.stat().st_mtime_ns for path in found}
 
 
-@pytest.mark.usefixtures("heard_by_children")
 def test_interrupted_sweep_resumes_by_the_same_command(tmp_path):
     grid = ["--alpha", "0:0.2:300", "--T", "0.01:1.5:300"]
     command = [sys.executable, "-m", "mattis", "sweep", "hopfield", *grid, "--store", "s.zarr"]
