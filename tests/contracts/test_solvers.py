@@ -314,6 +314,27 @@ def test_spin_glass_start_stays_at_zero_signal():
     np.testing.assert_array_equal(found.q > 1e-4, frozen)
 
 
+class TiedTogether(mt.Multitasking):
+    """Three overlaps that are kept equal, and a map that parts them."""
+
+    def sector(self, start):
+        return np.array([0, 0, 0])
+
+    def self_consistency(self, x):
+        F, J = super().self_consistency(x)
+        return F * np.array([[1.0], [0.9], [0.8]]), J * np.array([1.0, 0.9, 0.8]).reshape(3, 1, 1)
+
+
+def test_a_root_of_a_sector_that_is_none_of_the_map_has_not_converged():
+    """In the sector there is a fixed point of the first component; the others are off by 0.1 and 0.2 of it."""
+    model = TiedTogether(d=0.3, T=0.1, K=3).flat()
+    found = fixed_points(model, "hierarchical", mt.Newton())
+    assert found.residual > 0.01
+    assert not found.converged
+    with pytest.raises(mt.ConvergenceError, match="residual"):
+        mt.solve(model)
+
+
 def test_what_is_no_solver_or_no_model_is_refused():
     with pytest.raises(TypeError, match=r"^solver must be a solver, such as mattis.Newton\(\), got 'newton'$"):
         mt.solve(mt.CurieWeiss(T=0.5), solver="newton")
