@@ -33,7 +33,7 @@ _GOLDEN = (5**0.5 - 1) / 2  # multiples of it are spread evenly modulo 1
 _EVERY = 5  # sweeps per draw
 
 
-def by_rows(N: int, K: int, d: float) -> Floats:
+def row_shares(N: int, K: int, d: float) -> Floats:
     """The share of the sites of each of ``rows(K)``, or its negative, in stratified patterns of N sites."""
     counts, half = row_counts(N, K, d), 3**K // 2
     return (counts[half + 1 :] + counts[:half][::-1]) / N
@@ -154,7 +154,7 @@ def compare(*, K: int, d: float, T: Floats, N: int, chains: int, sweeps: int, bu
     draws, ``turned``, it is the normal score of their number, whose law is Skellam's.
     """
     found = [states(K, d, t) for t in T]
-    exact, w = weights(K, np.array(d)), by_rows(N, K, d)
+    exact, w = weights(K, np.array(d)), row_shares(N, K, d)
     m = [each[0] if len(each) else np.zeros(K) for each in found]
     here = [settled(x[None], w, t)[0] for x, t in zip(m, T, strict=True)]
     soft = [min(least(x, exact, t), least(y, w, t)) for x, y, t in zip(m, here, T, strict=True)]

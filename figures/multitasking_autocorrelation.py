@@ -12,7 +12,7 @@ from ..mc.patterns import patterns
 from ..mc.run import simulate
 from ..mc.samplers import HeatBath
 from ..theory.diluted import weights
-from ._multitasking import around, by_rows, hessian, settled
+from ._multitasking import around, hessian, row_shares, settled
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _state(
     given: dict[str, Any] = {"chains": chains, "sweeps": sweeps, "burn_in": burn_in, "start": _STARTS[name], "seed": 3}
     run = simulate(OverlapEnergy.multitasking(xi), sampler=HeatBath(order="random"), T=T, **given)
     C, time = covariance(run).isel(T=0, drop=True), autocorrelation(run, lags=lags).isel(T=0, drop=True)
-    w, rounded = weights(2, np.array(d)), by_rows(N, 2, d)
+    w, rounded = weights(2, np.array(d)), row_shares(N, 2, d)
     begin = np.array([1 - d, 0.0 if name == "pure" else d * (1 - d)])
     A = hessian(settled(begin[None], w, T)[0], w, T)
     x, p = around(settled(begin[None], rounded, T)[0], rounded, T, N)

@@ -41,12 +41,12 @@ def p_value(points, theory):
 
 
 def of_sites(K, d, T, N, m, shift=1.0):
-    w = figures.by_rows(N, K, d)
+    w = figures.row_shares(N, K, d)
     return figures.of_sites(figures.settled(m[None], w, shift * T)[0], w, shift * T, N)[0]
 
 
 def of_rows(K, d, T, N, m):
-    return figures.settled(m[None], figures.by_rows(N, K, d), T)[0]
+    return figures.settled(m[None], figures.row_shares(N, K, d), T)[0]
 
 
 def test_every_pull(points, p_min):
@@ -75,7 +75,7 @@ def test_the_mean_of_N_sites_is_exact():
     One loop: <x_i> - m_i = -(1/2 beta N) A^-1_ij f_jkl A^-1_kl, f_jkl = 2 beta^2 E xi xi xi tanh sech^2.
     """
     d, T, N = 0.3, 0.15, 4000
-    w, xi = figures.by_rows(N, 2, d), rows(2)
+    w, xi = figures.row_shares(N, 2, d), rows(2)
     m = figures.settled(np.array([[0.7, 0.21]]), w, T)[0]
     found = figures.of_sites(m, w, T, N)[0] - m
     inverse = np.linalg.inv(figures.hessian(m, w, T))
