@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .sweeps.rsb import rsb
     from .sweeps.solve import Solution, solve
     from .sweeps.sweep import sweep
+    from .theory import kernels as nn
     from .theory import parallel_learning, regimes
     from .theory.curie_weiss import CurieWeiss
     from .theory.dense import DenseHebbian
@@ -130,7 +131,7 @@ _WHERE = {
     "ultra_detection": "theory.learning",
     "zero_error_load": "theory.zero_error",
 }
-_NAMESPACES = {"parallel_learning": "theory", "regimes": "theory"}
+_NAMESPACES = {"nn": "theory.kernels", "parallel_learning": "theory.parallel_learning", "regimes": "theory.regimes"}
 _FOLDERS = ("core", "theory", "solvers", "mc", "sweeps", "figures")
 
 __all__ = [
@@ -145,7 +146,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     if name in _NAMESPACES:
-        return import_module(f"{__name__}.{_NAMESPACES[name]}.{name}")
+        return import_module(f"{__name__}.{_NAMESPACES[name]}")
     if name in _FOLDERS:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,50 @@
+"""Any network, layer by layer on a tile of pairs: the reference of the compiled loops, and what they lack."""
+
+from typing import Any
+
+from ...core.backend import namespace_of
+from .layer import Block, State
+from .network import Network
+
+
+def first_state(x1: Any, x2: Any, ntk: bool, positions: int) -> State:
+    """Covariances x.x'/d of the inputs, at equal positions of images (2) or at all pairs of them (4)."""
+    xp, d = namespace_of(x1), x1.shape[-1]
+    each, pair = {0: ("ic,ic->i", "ic,jc->ij"), 2: ("ihwc,ihwc->ihw", "ihwc,jhwc->ijhw"),
+                  4: ("ihwc,ixyc->ihwxy", "ihwc,jxyc->ijhwxy")}[positions]  # fmt: skip
+
+    def block(rule: str, a: Any, b: Any) -> Block:
+        k = xp.einsum(rule, a, b, optimize=True) / d
+        return Block(k, xp.zeros_like(k) if ntk else None)
+
+    return State(block(each, x1, x1), block(each, x2, x2), block(pair, x1, x2), positions=positions, channels=d)
+
+
+def carry(net: Network, x1: Any, x2: Any, ntk: bool) -> State:
+    """Covariances of what comes out; the network must end without positions."""
+    positions = 0 if x1.ndim == 2 else 4 if net.needs_positions() else 2
+    state = net.carry(first_state(x1, x2, ntk, positions), "")
+    if not isinstance(state, State):
+        raise ValueError("the network ends in branches: put FanInSum after parallel")
+    if state.positions:
+        raise ValueError("the network ends in images: put Flatten or GlobalAvgPool before the readout")
+    return state
+
+
+def bytes_per_pair(net: Network, shape: tuple[int, ...]) -> float:
+    """Of all temporaries of a tile."""
+    if len(shape) == 1:
+        return 160.0
+    return 64.0 * (shape[0] * shape[1]) ** (2 if net.needs_positions() else 1)
+
+
+def layered_tile(net: Network, x1: Any, x2: Any, diagonal: bool, ntk: bool) -> tuple[dict[str, Any], float]:
+    """NNGP and NTK of a tile, exact on the ``diagonal`` where x1 is x2, and the error of numerical activations."""
+    state = carry(net, x1, x2, ntk)
+    found = {"nngp": state.cross.k} | ({"ntk": state.cross.t} if ntk else {})
+    if diagonal:
+        xp, own = namespace_of(x1), {"nngp": state.self1.k, "ntk": state.self1.t}
+        for name, block in found.items():
+            low = xp.tril(block, -1)
+            found[name] = low + low.T + xp.diag(own[name])
+    return found, state.error

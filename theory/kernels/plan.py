@@ -1,0 +1,77 @@
+"""Which compiled loop does a network: layers read as numbers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .activation import Activation
+from .affine import Conv, Dense
+from .chain import Chain
+from .conv_layers import ConvChain
+from .layer import Layer
+from .network import Network
+from .positions import Flatten, GlobalAvgPool
+
+
+def flat(net: Network, inside: str = "") -> Iterator[tuple[str, Layer]]:
+    """Layers with their names, those of networks inside in their place."""
+    for name, layer in net.named(inside):
+        if isinstance(layer, Network):
+            yield from flat(layer, f"{name.split()[1]}.")
+        else:
+            yield name, layer
+
+
+def _ntk(layer: Any) -> bool:
+    return layer.parametrisation == "ntk"
+
+
+def _units(layer: Layer) -> tuple[float, float, float, float] | None:
+    return layer.fused() if isinstance(layer, Activation) else None
+
+
+def chain_of(net: Network) -> Chain | None:
+    """Dense, activation, Dense, ..., Dense after any Flatten, of units the compiled loops have; else None."""
+    found = list(flat(net))
+    while found and isinstance(found[0][1], Flatten):
+        found.pop(0)
+    maps, units = [x for _, x in found[::2]], [x for _, x in found[1::2]]
+    if len(found) < 3 or len(found) % 2 == 0:
+        return None
+    if not all(isinstance(x, Dense) and _ntk(x) for x in maps) or any(_units(x) is None for x in units):
+        return None
+    return Chain(
+        sigma_w2=tuple(x.sigma_w**2 for x in maps if isinstance(x, Dense)),
+        sigma_b2=tuple(x.sigma_b**2 for x in maps if isinstance(x, Dense)),
+        activations=tuple(code for x in units if (code := _units(x)) is not None),
+        names=tuple(name for name, _ in found),
+    )
+
+
+def convolution_of(net: Network) -> tuple[ConvChain, bool, Dense] | None:
+    """(Conv, activation) repeated, a pool of all positions or none, and a readout; else None."""
+    found = [x for _, x in flat(net)]
+    if len(found) < 4 or len(found) % 2 or not isinstance(found[-1], Dense) or not _ntk(found[-1]):
+        return None
+    head, convolutions, units = found[-2], found[:-2:2], found[1:-2:2]
+    if not isinstance(head, Flatten | GlobalAvgPool) or any(_units(x) is None for x in units):
+        return None
+    if not all(isinstance(x, Conv) and _simple(x) for x in convolutions):
+        return None
+    paddings = {x.padding for x in convolutions if isinstance(x, Conv)}
+    if len(paddings) != 1:
+        return None
+    chain = ConvChain(
+        filters=np.array([x.filter_shape for x in convolutions if isinstance(x, Conv)]),
+        sigma_w2=np.array([x.sigma_w**2 for x in convolutions if isinstance(x, Conv)]),
+        sigma_b2=np.array([x.sigma_b**2 for x in convolutions if isinstance(x, Conv)]),
+        activation=np.array([_units(x) for x in units]),
+        circular=paddings == {"CIRCULAR"},
+    )
+    return chain, isinstance(head, GlobalAvgPool), found[-1]
+
+
+def _simple(layer: Conv) -> bool:
+    odd = all(size % 2 for size in layer.filter_shape)
+    return _ntk(layer) and odd and layer.strides == (1, 1) and layer.padding != "VALID"
