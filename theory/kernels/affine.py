@@ -75,6 +75,12 @@ class _Affine(Layer):
         z = h @ (s_w * W)
         return z + s_b * b if self.sigma_b else z
 
+    def slopes(self, h: Any, delta: Any) -> Parameters:
+        """d(sum delta z)/dW (fan_in, units) and d(sum delta z)/db (units,), summed over all axes but the last."""
+        s_w, s_b = self.scales(h.shape[-1])
+        h, delta = h.reshape(-1, h.shape[-1]), delta.reshape(-1, delta.shape[-1])
+        return s_w * (h.T @ delta), (s_b if self.sigma_b else 0.0) * delta.sum(0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(_Affine):
@@ -128,6 +134,10 @@ class Dense(_Affine):
         if x1.ndim == 2:
             return (s_w**2 * (x1 @ x2.T) + s_b**2) * (d1 @ d2.T)
         return gram_of_positions(x1, d1, x2, d2, s_w, s_b)
+
+    def gradient(self, x: Any, delta: Any) -> Parameters:
+        """Of the sum of z with coefficients ``delta``: by W (fan_in, units) and by b (units,)."""
+        return self.slopes(x, delta)
 
     def carry(self, state: State, name: str) -> State:
         """K' = sigma_w^2 K + sigma_b^2."""
@@ -213,6 +223,10 @@ class Conv(_Affine):
         p1, p2 = self._patches(x1), self._patches(x2)
         s_w, s_b = self.scales(p1.shape[-1])
         return gram_of_positions(p1, d1, p2, d2, s_w, s_b if self.sigma_b else 0.0)
+
+    def gradient(self, x: Any, delta: Any) -> Parameters:
+        """Of the sum of z with coefficients ``delta``: by W (fan_in, units) and by b (units,)."""
+        return self.slopes(self._patches(x), delta)
 
     def carry(self, state: State, name: str) -> State:
         """K' = sigma_w^2 <K> + sigma_b^2."""

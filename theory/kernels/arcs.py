@@ -96,14 +96,23 @@ def arcsine(r: float) -> tuple[float, float]:
 
 
 @njit(fastmath=FAST, inline="always")
-def angle_and_arc(c: float) -> tuple[float, float]:
-    """Theta and J = sin theta - theta cos theta of c = 1 - rho in [0, 2]; both exact to rounding as c -> 0."""
+def angle_of_gap(c: float) -> tuple[float, float]:
+    """Theta and sin theta of c = 1 - rho in [0, 2]; both exact to rounding as c -> 0."""
     r = 1.0 - c
     near = abs(r) > 0.5
-    half = 0.5 * (c if r > 0.0 else 2.0 - c)
     S = sqrt(c * (2.0 - c))
-    arc = S * angle_ratio(half if near else r * r)
-    theta = (arc if r > 0.0 else pi - arc) if near else HALF_PI - r * arc
+    arc = S * angle_ratio(0.5 * (c if r > 0.0 else 2.0 - c) if near else r * r)
+    small = arc if r > 0.0 else pi - arc
+    return (small if near else HALF_PI - r * arc), S
+
+
+@njit(fastmath=FAST, inline="always")
+def angle_and_arc(c: float) -> tuple[float, float]:
+    """Theta and J = sin theta - theta cos theta of c = 1 - rho in [0, 2]; both exact to rounding as c -> 0."""
+    theta, S = angle_of_gap(c)
+    r = 1.0 - c
+    half = 0.5 * (c if r > 0.0 else 2.0 - c)
+    near = abs(r) > 0.5
     J = S * half * arc_ratio(half if near else 0.0)
     J = J if r > 0.0 else J - pi * r
     return theta, (J if near else S - r * theta)

@@ -159,7 +159,7 @@ def check_inputs(x1: Any, x2: Any) -> tuple[Any, Any]:
                 f"{name} must be (n, d) or (n, height, width, channels) and not empty, got shape {x.shape}"
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            square = xp.dot(x.ravel(), x.ravel())
+            square = xp.einsum("i,i->", x.ravel(), x.ravel())  # in this thread: those of BLAS would spin on
         if not xp.isfinite(square):
             require(np.isfinite(to_host(x)), name, to_host(x), "finite")
             raise ValueError(f"{name} must have finite squares, got entries up to {float(abs(x).max())}")

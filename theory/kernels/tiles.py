@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from math import isqrt
 from typing import Any
 
@@ -19,10 +20,13 @@ def edge_of(memory: float, threads: int, bytes_per_pair: float, largest: int) ->
 
 
 def fill(tile: Tile, targets: Mapping[str, Any], symmetric: bool, edge: int, threads: int) -> None:
-    """All tiles of ``targets`` (..., n1, n2); of a symmetric kernel those on and below the diagonal, and mirrored."""
+    """All tiles of ``targets`` (..., n1, n2); of a symmetric kernel those on and below the diagonal, and mirrored.
+
+    Arrays are written side by side; anything else, whose chunks tiles may share, one tile at a time.
+    """
     n1, n2 = next(iter(targets.values())).shape[-2:]
     places = [(i, j) for i in range(0, n1, edge) for j in range(0, i + 1 if symmetric else n2, edge)]
-    lock = threading.Lock()
+    lock = nullcontext() if all(isinstance(t, np.ndarray) for t in targets.values()) else threading.Lock()
 
     def work(job: int) -> None:
         i, j = places[job]
