@@ -1,6 +1,6 @@
 """Classes of two-dimensional data on the sphere, and the errors of deep networks on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -13,11 +13,10 @@ from ..theory.kernels.taxonomy import design_activation
 
 Floats = NDArray[np.float64]
 DIM = 2
-HALF = np.full(4, 0.5)
 ACTIVATIONS = {
     "1-NN": np.sqrt([0.0, 0.0, 0.5, 0.5]),
     "singular kernel": design_activation(float(DIM)),
-    "majority vote": HALF,
+    "majority vote": np.full(4, 0.5),
 }
 """Hermite coefficients of the three kinds; the singular kernel has alpha = 2, the dimension of the data."""
 
@@ -56,39 +55,44 @@ def excess(label: Floats, x: Floats) -> float:
 
 
 def by_depth(*, depths: Sequence[int], n: int, n_test: int, draws: int) -> xr.Dataset:
-    """Of the NTK of each kind and depth: excess error with noisy classes, error of regression on 2 P(y = 1) - 1."""
-    found = np.empty((2, len(ACTIVATIONS), len(depths), draws))
+    """Excess error given noisy classes, by kernel, kind and depth and in the limit; error of regression.
+
+    The function of the regression is f(x) = 2 P(y = 1 | x) - 1, seen without noise; its error is relative to <f^2>.
+    """
+    found = np.empty((2, 2, len(ACTIVATIONS), len(depths), draws))
+    limit = np.empty((len(ACTIVATIONS), draws))
     for i in range(draws):
         rng = Generator(Philox(key=i))
         (x, y), (z, _) = drawn(rng, n), drawn(rng, n_test)
         f, g = 2 * chance(x) - 1, 2 * chance(z) - 1
         for j, c in enumerate(ACTIVATIONS.values()):
-            for k, (label, value) in enumerate(_fitted(c, x, z, np.stack([y, f], axis=1), depths)):
-                found[:, j, k, i] = excess(label, z), ((value - g) ** 2).mean() / (g**2).mean()
-    dims = ("kind", "depth", "draw")
+            limit[j, i] = excess(deep_classifier(c, lifted(x), y, lifted(z)).label, z)
+            for which, k, label, value in _fitted(c, x, z, np.stack([y, f], axis=1), depths):
+                found[:, which, j, k, i] = excess(label, z), ((value - g) ** 2).mean() / (g**2).mean()
+    dims = ("kernels", "kind", "depth", "draw")
     ds = xr.Dataset({"classification": (dims, found[0]), "regression": (dims, found[1])})
-    return ds.assign_coords(kind=list(ACTIVATIONS), depth=list(depths)).assign_attrs(n=n)
+    ds["classification_limit"] = ("kind", "draw"), limit
+    return ds.assign_coords(kernels=["ntk", "nngp"], kind=list(ACTIVATIONS), depth=list(depths)).assign_attrs(n=n)
 
 
-def _fitted(c: Floats, x: Floats, z: Floats, targets: Floats, depths: Sequence[int]) -> list[tuple[Floats, Floats]]:
-    """Signs of the first and values of the second target, k K^-1 t with a ridge of 0, by depth."""
+def _fitted(
+    c: Floats, x: Floats, z: Floats, targets: Floats, depths: Sequence[int]
+) -> Iterator[tuple[int, int, Floats, Floats]]:
+    """0 of the NTK or 1 of the NNGP, which depth, signs of the first and values of the second target, k K^-1 t."""
     cosines = [np.clip(lifted(v) @ lifted(x).T, 0, 1) for v in (x, z)]
     np.fill_diagonal(cosines[0], 1.0)
-    train, test = (deep_kernels(c, xi, depths) for xi in cosines)
-    found = []
-    for k in range(len(depths)):
-        weights = np.linalg.solve(train.ntk_sign[k] * np.exp(train.ntk_share_log[k]), targets)
-        log = test.ntk_share_log[k]
-        top = log.max(axis=1, keepdims=True)
-        scaled = test.ntk_sign[k] * np.exp(log - top) @ weights
-        found.append((np.sign(scaled[:, 0]), np.exp(top[:, 0]) * scaled[:, 1]))
-    return found
+    both = [deep_kernels(c, xi, depths) for xi in cosines]
+    for which, (sign, log) in enumerate((("ntk_sign", "ntk_share_log"), ("nngp_sign", "nngp_log"))):
+        (S, K), (s, k) = ((getattr(at, sign), getattr(at, log)) for at in both)
+        for i in range(len(depths)):
+            top = k[i].max(axis=1, keepdims=True)
+            scaled = s[i] * np.exp(k[i] - top) @ np.linalg.solve(S[i] * np.exp(K[i]), targets)
+            yield which, i, np.sign(scaled[:, 0]), np.exp(top[:, 0]) * scaled[:, 1]
 
 
 def by_size(*, sizes: Sequence[int], alphas: Sequence[float], n_test: int, draws: int) -> xr.Dataset:
-    """Excess error at infinite depth against the number of training points, of singular kernels and the other kinds."""
-    nets = {rf"$\alpha={a:g}$": design_activation(a) for a in alphas}
-    nets = {"1-NN": ACTIVATIONS["1-NN"], **nets, "majority vote": HALF}
+    """Excess error at infinite depth against the number of training points, of the kinds and of other exponents."""
+    nets = ACTIVATIONS | {f"alpha = {a:g}": design_activation(a) for a in alphas}
     found = np.empty((len(nets), len(sizes), draws))
     for i in range(draws):
         for k, n in enumerate(sizes):

@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 from tqdm import tqdm
 
 from ..theory.kernels.activations import Relu
-from ..theory.kernels.learning_curve import learning_curve
+from ..theory.kernels.generalisation import learning_curve
 from ..theory.kernels.network import Network, mlp
 from ..theory.kernels.spectra import SphereSpectrum, gegenbauer, sphere_spectrum, zonal_kernel
 from .recipe import Recipe
@@ -24,6 +24,7 @@ K_MAX = 6
 SHARE = np.array([0, 1, 1, 1, 0, 0, 0]) / 3
 """Power of the target in degrees 0 ... K_MAX."""
 MARKERS = ("o", "s", "^", "D")
+COLOURS = ("#FFFFFF", "#FBE3B4", "#CFE3F2")
 CASES = {"A": (1.0, 0.5), "B": (0.01, 0.5), "C": (0.1, 4.0)}
 """Points (ridge, noise) of the diagram whose curves are drawn, in units of the trace and of the power."""
 
@@ -66,13 +67,13 @@ def _theory(spectrum: SphereSpectrum, P: Floats) -> xr.Dataset:
 def _sphere(net: Network, d: int, n_line: int, P: list[int], points: int) -> xr.Dataset:
     """Theory over x = ln P/ln d and simulations at P, with about points/P^2 draws of each."""
     spectrum = _spectrum(net, d)
-    x = np.linspace(0.3, 3.3, n_line)
+    x = np.linspace(0.3, 3.5, n_line)
     line = _theory(spectrum, d**x)
     mean, error = np.full((2, len(P), K_MAX + 2), np.nan)
     for i, size in enumerate(P):
         if size > d**x[-1]:
             continue
-        many = int(np.clip(points / size**2, 5, 200))
+        many = int(np.clip(points / size**2, 16, 200))
         found = np.array([_draw(net, spectrum, size, (d, size, draw)) for draw in range(many)])
         mean[i], error[i] = found.mean(0), found.std(0, ddof=1) / many**0.5
     return xr.Dataset(
@@ -103,8 +104,8 @@ def _draw(net: Network, spectrum: SphereSpectrum, P: int, seed: tuple[int, int, 
     theta = np.array(net.kernel(d**0.5 * X, get="ntk").ntk)
     weight = cho_solve(cho_factor(theta, lower=True, overwrite_a=True), c @ seen)
     norm = np.zeros(K_MAX + 1)
-    for first in range(0, P, 256):
-        part = slice(first, first + 256)
+    for first in range(0, P, 64):
+        part = slice(first, first + 64)
         inner = gegenbauer(np.clip(X[part] @ X.T, -1, 1), dim=d, k_max=K_MAX)
         norm += (inner @ weight) @ weight[part]
     errors = N * lam**2 * norm - 2 * lam * c * (seen @ weight) + SHARE
@@ -177,58 +178,69 @@ def draw(ds: xr.Dataset) -> "Figure":
 
 
 def _staircase(axes: "Axes", ds: xr.Dataset) -> None:
-    axes.plot(ds.x, ds.limit, color="0.6", lw=2.5, zorder=0, label=rf"$d={ds.attrs['limit']}$")
+    axes.plot(ds.x, ds.limit, color="0.7", lw=2.5, zorder=0, label=rf"$d={ds.attrs['limit']}$")
     for i, d in enumerate(ds.d.values):
         at = ds.sel(d=d)
         axes.plot(at.x, at.E_g, color=f"C{i}", zorder=1)
-        x = np.log(at.P) / np.log(d)
-        style = {"fmt": MARKERS[i], "color": f"C{i}", "mfc": "w", "mew": 0.8}
-        axes.errorbar(x, at.E_mc, at.E_mc_error, label=rf"$d={d}$", **style)
-    for k, power in enumerate((1, 2 / 3, 1 / 3)):
-        axes.text(3.28, power + 0.015, rf"degrees $>{k}$ unknown", ha="right", fontsize=6.5, color="0.35")
+        _points(axes, np.log(at.P) / np.log(d), at.E_mc, at.E_mc_error, i, rf"$d={d}$")
+    for k in (1, 2, 3):
+        axes.axvline(k, color="0.6", lw=0.6, ls=":", zorder=0)
+        axes.text(k, 1.13, rf"$P=d^{k}$", ha="center", fontsize=7, color="0.35", bbox={"fc": "w", "ec": "none", "pad": 1})
+        power = 1 - SHARE[: k + 1].sum()
         axes.axhline(power, color="0.6", lw=0.6, ls=":", zorder=0)
-    axes.legend(loc="lower left", title="lines: theory\npoints: regression", title_fontsize=7)
-    axes.set(xlabel=r"training points, $\ln P/\ln d$", ylabel=r"error $E_g/\langle f^2\rangle$", ylim=(0, 1.2))
-    axes.set(xlim=(0.3, 3.3))
+        if k < 3:
+            axes.text(3.47, power + 0.012, rf"degrees to {k} learnt", ha="right", fontsize=7, color="0.35")
+    axes.legend(loc="lower left", title="lines: theory\npoints: regression", title_fontsize=7, alignment="left")
+    axes.set(xlabel=r"training points, $\ln P/\ln d$", ylabel=r"error $E_g/\langle f^2\rangle$", ylim=(0, 1.22))
+    axes.set(xlim=(0.3, 3.5))
+
+
+def _points(axes: "Axes", x: xr.DataArray, y: xr.DataArray, error: xr.DataArray, i: int, label: str) -> None:
+    axes.errorbar(x, y, error, fmt=MARKERS[i], color=f"C{i}", mfc="w", mew=0.8, label=label)
 
 
 def _degrees(axes: "Axes", ds: xr.Dataset) -> None:
-    at = ds.sel(d=ds.attrs["shown"])
     d = ds.attrs["shown"]
+    at = ds.sel(d=d)
     for k in range(5):
-        label = rf"$k={k}$"
         axes.plot(d**at.x, at["modes"][:, k], color=f"C{k}", zorder=1)
-        style = {"fmt": "osD^v"[k], "color": f"C{k}", "mfc": "w", "mew": 0.8}
-        axes.errorbar(at.P, at.modes_mc[:, k], at.modes_mc_error[:, k], label=label, **style)
-        if k in (1, 2, 3):
+        _points(axes, at.P, at.modes_mc[:, k], at.modes_mc_error[:, k], k, rf"$k={k}$")
+        if SHARE[k]:
             axes.axvline(at["count"][k], color=f"C{k}", lw=0.7, ls=":", zorder=0)
-            axes.text(float(at["count"][k]), 1.02, f"$N_{k}$", color=f"C{k}", ha="center", fontsize=7)
+            axes.text(float(at["count"][k]), 0.55, f" $N_{k}$", color=f"C{k}", fontsize=8)
     axes.legend(loc="lower left", title=rf"degree, $d={d}$", title_fontsize=7)
     axes.set(xscale="log", yscale="log", xlabel="training points $P$", ylabel=r"error of degree $k$, $E_k$")
-    axes.set(ylim=(2e-4, 0.9), xlim=(d**0.6, d**3.2))
+    axes.set(ylim=(2e-4, 0.9), xlim=(d**0.45, d**3.2))
 
 
 def _map(axes: "Axes", ds: xr.Dataset) -> None:
-    figure = axes.figure
-    mesh = axes.pcolormesh(
-        ds.ridge, ds.noise, ds.gamma.T, cmap="viridis", vmin=0, vmax=1, shading="nearest", rasterized=True
-    )
-    figure.colorbar(mesh, ax=axes, label=r"$\gamma$ at the peak of $E_g$", pad=0.02)
+    from matplotlib.colors import ListedColormap
+
+    style = {"cmap": ListedColormap(COLOURS), "vmin": -0.5, "vmax": 2.5, "shading": "nearest", "rasterized": True}
+    axes.pcolormesh(ds.ridge, ds.noise, ds.turns.T, **style)
+    lines = axes.contour(ds.ridge, ds.noise, ds.gamma.T, [0.3, 0.5, 0.7, 0.9], colors="0.45", linewidths=0.7)
+    at = [(float(10 ** np.log10(v[:, 0]).mean()), 8.0) for v in (g[0] for g in lines.allsegs if g)]
+    axes.clabel(lines, fmt=r"$\gamma=%g$", fontsize=6.5, manual=at)
     axes.plot(ds.ridge, ds.edge, "k", lw=1.4)
     rise = ds.ridge.where(ds.ridge <= 1)
-    axes.plot(rise, 1 + 2 * rise, "w--", lw=1.2)
+    axes.plot(rise, 1 + 2 * rise, "k--", lw=1.2)
     axes.plot(1, 3, "o", color="k", mfc="w", ms=4)
-    axes.set(xscale="log", yscale="log", xlabel=r"ridge $/\sum_r\lambda_r$", ylabel=r"noise $s^2/\langle f^2\rangle$")
-    for name, (ridge, noise) in CASES.items():
-        axes.text(ridge, noise, name, ha="center", va="center", fontsize=8, weight="bold")
+    for words, ridge, noise in (("rises at once", 0.05, 2.4), ("double descent", 0.006, 0.25), ("monotone", 0.6, 0.04)):
+        axes.text(ridge, noise, words, ha="center", va="center", fontsize=8)
+    told = {"xy": (1.05e-3, 15), "xytext": (2.2e-3, 15), "va": "center", "fontsize": 7}
+    axes.annotate(r"noise peak, $\gamma\to1$", **told, arrowprops={"arrowstyle": "->", "lw": 0.8})
+    axes.set(xscale="log", yscale="log", xlabel=r"ridge $/M\lambda$", ylabel=r"noise $s^2/\langle f^2\rangle$")
+    for i, (name, (ridge, noise)) in enumerate(CASES.items()):
+        axes.plot(ridge, noise, MARKERS[i], color=f"C{i}", ms=5)
+        axes.text(1.25 * ridge, noise, name, va="center", fontsize=8, color=f"C{i}", weight="bold")
 
 
 def _curves(axes: "Axes", ds: xr.Dataset) -> None:
     for i, name in enumerate(ds.case.values):
         axes.plot(ds.line, ds.flat[i], color=f"C{i}", zorder=1)
-        style = {"fmt": MARKERS[i], "color": f"C{i}", "mfc": "w", "mew": 0.8}
-        axes.errorbar(ds["load"], ds.flat_mc[i], ds.flat_mc_error[i], label=name, **style)
-    axes.legend()
+        _points(axes, ds["load"], ds.flat_mc[i], ds.flat_mc_error[i], i, name)
+        axes.text(0.033, float(ds.flat[i, 0]) * 1.1, name)
+    axes.axvline(1, color="0.6", lw=0.6, ls=":", zorder=0)
     axes.set(xscale="log", yscale="log", xlabel="training points per mode $P/M$")
     axes.set_ylabel(r"error $E_g/\langle f^2\rangle$")
 
@@ -238,11 +250,11 @@ recipe = Recipe(
     data=data,
     draw=draw,
     full={
-        "dims": [10, 20, 40],
-        "limit": 300,
+        "dims": [10, 20, 40, 160],
+        "limit": 1000,
         "shown": 20,
-        "P": [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048],
-        "points": 10**7,
+        "P": [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 2896],
+        "points": 2 * 10**7,
         "n_line": 150,
         "modes": 200,
         "load": [0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0],

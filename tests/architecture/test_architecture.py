@@ -191,6 +191,15 @@ def test_the_lazy_table_is_what_type_checkers_see():
     assert mattis._FOLDERS == PACKAGES
 
 
+def test_the_table_of_networks_is_what_type_checkers_see():
+    """The same of ``mattis.nn``."""
+    guarded = next(n for n in tree_of(ROOT / "theory/kernels/__init__.py").body if isinstance(n, ast.If))
+    seen = {a.name: n.module for n in guarded.body if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert seen == mattis.nn._WHERE
+    for name, module in seen.items():
+        assert getattr(mattis.nn, name).__module__ == f"mattis.theory.kernels.{module}"
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_name(name):
     """It resolves to what is defined where the table says, says what it is, and shows a number."""

@@ -238,3 +238,30 @@ def test_gradients(name):
     for what in ("sigma_w", "sigma_b"):
         want = (moved(what, h) - moved(what, -h)) / (2 * h)
         np.testing.assert_allclose(found[what], want, rtol=1e-7, atol=1e-8)
+
+
+def test_scales_of_convolutions():
+    """The same of ReLU convolutions, pooled or flat; an Erf, or a layer by itself, refuses by name."""
+    depth = 60
+    for head in (nn.GlobalAvgPool(), nn.Flatten()):
+
+        def deep(sigma_w, unit=nn.Relu(), head=head):  # noqa: B008
+            conv = nn.Conv(filter_shape=(3, 3), sigma_w=sigma_w, padding="CIRCULAR")
+            return nn.serial(*(conv, unit) * depth, head, nn.Dense(sigma_w=2**0.5))
+
+        unit = deep(2**0.5).kernel(IMAGES)
+        for sigma_w in (1e5, 1e-6):
+            pair = deep(sigma_w).kernel(IMAGES)
+            log_gain = depth * np.log(sigma_w**2 / 2)
+            np.testing.assert_allclose(np.log(pair.nngp) + pair.log_scale, np.log(unit.nngp) + log_gain, rtol=1e-12)
+            np.testing.assert_allclose(pair.ntk / pair.nngp, unit.ntk / unit.nngp, rtol=1e-12)
+            assert pair.log_scale != 0
+        layers = [layer for layer in deep(1e5).layers[:30] if isinstance(layer, nn.Conv)]
+        down = [replace(layer, sigma_w=1e-5) for layer in layers]
+        back = nn.serial(*(y for x in (*layers, *down) for y in (x, nn.Relu())), head, nn.Dense())
+        assert back.kernel(IMAGES).log_scale == 0
+        mixed = nn.serial(*deep(1e5).layers[:-2], deep(1.0).layers[0], nn.Erf(), head, nn.Dense())
+        with pytest.raises(OverflowError, match=re.escape("layer 121 (Erf) receives a variance beyond 2^")):
+            mixed.kernel(IMAGES)
+    with pytest.raises(OverflowError, match=re.escape("(RectifiedSquare) gives a covariance beyond")):
+        deep(1e5, nn.RectifiedSquare()).kernel(IMAGES)

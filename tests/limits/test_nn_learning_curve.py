@@ -15,7 +15,7 @@ from numpy.random import Generator, Philox
 
 from mattis.core.errors import ConvergenceError
 from mattis.theory.kernels import learning_curve as module
-from mattis.theory.kernels.learning_curve import empirical_spectrum, learning_curve, transfer_error
+from mattis.theory.kernels.generalisation import empirical_spectrum, learning_curve, transfer_error
 from mattis.theory.kernels.spectra import sphere_spectrum
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "kernel_numbers.json").read_text())["learning_curves"]

@@ -1,7 +1,63 @@
 """Infinitely wide networks, ``mattis.nn``: NNGP and NTK, what is inferred with them, and their theory."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .activations import (
+        ABRelu,
+        Abs,
+        Cos,
+        Erf,
+        Exp,
+        Gabor,
+        Gaussian,
+        Gelu,
+        LeakyRelu,
+        Rbf,
+        RectifiedSquare,
+        Relu,
+        SigmoidLike,
+        Sign,
+        Sin,
+    )
+    from .affine import Conv, Dense
+    from .asymptotics import DepthScales, depth_scales
+    from .attention import attention_estimate, attention_features, attention_kernel
+    from .branches import FanInSum, FanOut, Identity, parallel
+    from .deep_kernel import DeepKernelMachine
+    from .deep_kernel_finite import finite_width_grams
+    from .deep_kernel_linear import deep_linear_interpolation
+    from .deep_kernel_maximum import DeepKernelOptimum, deep_kernel_optimum
+    from .deep_kernel_sparse import SparseDeepKernelMachine
+    from .depth_classifier import DeepPrediction, deep_classifier
+    from .depth_kernels import DeepKernels, LimitFunction, deep_kernels, limit_function
+    from .descent import GradientDescent
+    from .empirical import draw_parameters, empirical_kernel, tangent_kernel
+    from .feature_ridge import feature_ridge
+    from .features import ArcCosineFeatures, arc_cosine_kernel, kernel_estimate
+    from .flow import GradientFlow
+    from .generalisation import empirical_spectrum, learning_curve, transfer_error
+    from .hierarchical import HierarchicalCNN, normalise_patches
+    from .kernel import Pair
+    from .mixture import ScaleMixture
+    from .network import Network, mlp, serial
+    from .network_features import NetworkFeatures
+    from .normalise import Dropout, LayerNorm
+    from .permutation import ensemble_accuracy, ensemble_size, permutation_ntk, permutation_weights, sampled_accuracy
+    from .positions import AvgPool, Flatten, GlobalAvgPool
+    from .prior_distance import gaussian_kl, sliced_wasserstein1, wasserstein2
+    from .prior_matching import fit_prior
+    from .psd import NotPositiveDefinite
+    from .regression import GaussianProcess
+    from .scikit import ScikitKernel
+    from .series import Elementwise, Hermite, Monomial, Polynomial, Swish, Tanh
+    from .spectra import SphereSpectrum, product_spectrum, sphere_spectrum, zonal_kernel
+    from .student import StudentT, StudentTProcess
+    from .taxonomy import HermiteSeries, Taxonomy, design_activation, hermite_coefficients, infinite_depth
+    from .teacher_student import ExpectedError, expected_error
+    from .training import Prediction
+    from .universal_features import UniversalFeatures, cosine_spectrum, gaussian_spectrum, sine_spectrum
 
 _WHERE = {
     "ABRelu": "activations",
@@ -74,7 +130,7 @@ _WHERE = {
     "design_activation": "taxonomy",
     "draw_parameters": "empirical",
     "empirical_kernel": "empirical",
-    "empirical_spectrum": "learning_curve",
+    "empirical_spectrum": "generalisation",
     "ensemble_accuracy": "permutation",
     "ensemble_size": "permutation",
     "expected_error": "teacher_student",
@@ -86,7 +142,7 @@ _WHERE = {
     "hermite_coefficients": "taxonomy",
     "infinite_depth": "taxonomy",
     "kernel_estimate": "features",
-    "learning_curve": "learning_curve",
+    "learning_curve": "generalisation",
     "limit_function": "depth_kernels",
     "mlp": "network",
     "normalise_patches": "hierarchical",
@@ -100,7 +156,7 @@ _WHERE = {
     "sliced_wasserstein1": "prior_distance",
     "sphere_spectrum": "spectra",
     "tangent_kernel": "empirical",
-    "transfer_error": "learning_curve",
+    "transfer_error": "generalisation",
     "wasserstein2": "prior_distance",
     "zonal_kernel": "spectra",
 }

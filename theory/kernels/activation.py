@@ -55,8 +55,7 @@ class Activation(Layer):
             V, slope = self.dual(a, block.k, b)
             return Block(V, None if block.t is None else slope * block.t)
 
-        with np.errstate(over="ignore", invalid="ignore"):  # told below
-            one, two, cross = (go(*pair) for pair in state.pairs())
+        one, two, cross = (go(*pair) for pair in state.pairs())
         if not all(np.isfinite(float(namespace_of(block.k).sum(block.k))) for block in (one, two, cross)):
             raise OverflowError(
                 f"{name} gives a covariance beyond the range of floating-point numbers: take smaller sigma_w"

@@ -16,7 +16,7 @@ import numpy as np
 from ...core.backend import Array
 
 ABRELU, ERF = 0, 1
-_LARGE = 400
+LARGE = 400
 """Of the binary exponent of the largest variance: beyond, the scale is taken out."""
 
 
@@ -72,7 +72,7 @@ class Chain:
         A, C = gain * (al * al + be * be) / 2, gain * (al - be) ** 2 / (2 * pi)
         largest = A * float(q.max()) + _ldexp(shift, -e)
         power = frexp(largest)[1] if isfinite(largest) else frexp(A)[1] + frexp(float(q.max()))[1]
-        drop = power if largest > 0 and abs(power) > _LARGE else 0
+        drop = power if largest > 0 and abs(power) > LARGE else 0
         A, C, shift = ldexp(A, -drop), ldexp(C, -drop), _ldexp(shift, -e - drop)
         root = np.sqrt(q)
         inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)

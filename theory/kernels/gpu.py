@@ -44,10 +44,11 @@ class ClosedChain:
         """The entries of the table that occur, sorted."""
         return tuple(sorted({unit.entry for unit in self.units}))
 
+    @np.errstate(over="ignore")  # told by diagonals
     def laws(self, d: int) -> Array:
         """(L + 1, LAW): what the device reads of each layer; the first map is of inputs in ``d`` dimensions."""
         laws, entries = np.zeros((len(self.maps), LAW)), self.entries()
-        laws[:, 1], laws[:, 2] = np.array([(x.sigma_w**2, x.sigma_b**2) for x in self.maps]).T
+        laws[:, 1:3] = np.array([(x.sigma_w, x.sigma_b) for x in self.maps]) ** 2
         laws[0, 1] /= d
         for law, unit in zip(laws[1:], self.units, strict=True):
             law[0], law[3 : 3 + len(unit.parameters())] = entries.index(unit.entry), unit.parameters()

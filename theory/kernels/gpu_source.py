@@ -62,8 +62,6 @@ def source(entries: tuple[str, ...]) -> str:
     """The text for activations of these entries of the table; the code of one is its place.
 
     >>> print(source(("exponential",)))  # doctest: +ELLIPSIS
-    constexpr double pi = 3.141592653589793;
-    <BLANKLINE>
     static __device__ __forceinline__ void dual_exponential(double a, double k, double b, const double* parameters,
                                                             double* average, double* slope) {
       const double c = parameters[0];
@@ -74,7 +72,7 @@ def source(entries: tuple[str, ...]) -> str:
     ...
     """
     duals = "\n".join(_dual(name, DUALS[name]) for name in entries)
-    return f"constexpr double pi = 3.141592653589793;\n\n{duals}\n{_choice(entries)}{_KERNEL}"
+    return f"{duals}\n{_choice(entries)}{_KERNEL}"
 
 
 def _dual(name: str, dual: Dual) -> str:
@@ -86,7 +84,8 @@ def _dual(name: str, dual: Dual) -> str:
         if left in used:
             steps.insert(0, f"  const double {left} = {in_c(right)};\n")
             used |= _names(right)
-    given = [f"  const double {p} = parameters[{i}];\n" for i, p in enumerate(dual.parameters) if p in used]
+    given = ["  const double pi = 3.141592653589793;\n"] if "pi" in used else []
+    given += [f"  const double {p} = parameters[{i}];\n" for i, p in enumerate(dual.parameters) if p in used]
     return (
         f"{head}double a, double k, double b, const double* parameters,\n"
         f"{' ' * len(head)}double* average, double* slope) {{\n{''.join(given + steps)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import ldexp, log
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from ...core.memory import require_memory
 from .chain import Chain
 from .connected import Tile, connected_kernel, connected_tile, tile_bytes
 from .conv_pairs import conv_kernel
+from .conv_scale import in_range
 from .layered import bytes_per_pair, layered_tile
 from .network import Network
-from .plan import chain_of, convolution_of
+from .plan import Convolution, chain_of, convolution_of
 from .tiles import announce, edge_of, fill
 
 NAMES = ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist")
@@ -57,8 +58,8 @@ def network_kernel(
         scale: Any = np.array(exponents) * log(2) if depths is not None else exponents[0] * log(2)
         return _pair(arrays, names, depths, targets, scale, 0.0)
     targets = _targets(out, names, shape)
-    arrays, error = _tiled(net, x1, x2, names, targets, memory, threads)
-    return _pair(arrays, names, None, targets, 0.0, error)
+    arrays, power, error = _tiled(net, x1, x2, names, targets, memory, threads)
+    return _pair(arrays, names, None, targets, power * log(2), error)
 
 
 def _connected(
@@ -88,47 +89,53 @@ def _stream(tile: Tile, targets: Mapping[str, Any], symmetric: bool, memory: flo
 
 def _tiled(
     net: Network, x1: Any, x2: Any, names: Sequence[str], targets: Mapping[str, Any] | None, memory: float, threads: int
-) -> tuple[Mapping[str, Any], float]:  # fmt: skip
-    """Layer by layer, or one compiled convolution; the largest tile that ``memory`` allows."""
-    xp, ntk = namespace_of(x1), "ntk" in names
-    other = x1 if x2 is None else x2
+) -> tuple[Mapping[str, Any], int, float]:  # fmt: skip
+    """Layer by layer, or compiled convolutions; the kernels over a power of two, and the error of activations."""
+    xp, ntk, other, shape = namespace_of(x1), "ntk" in names, x1 if x2 is None else x2, x1.shape[1:]
+    if targets is None:
+        size = 8.0 * len(x1) * len(other) * len(names)
+        require_memory(size, f"kernels of {len(x1)} x {len(other)} inputs", "out= a memmap, or fewer inputs")
     convolution = convolution_of(net) if xp is np and x1.ndim == 4 else None
-
+    if convolution is not None:
+        return *_convolutions(convolution, x1, x2, names, targets, memory, threads), 0.0
     errors = [0.0]
 
     def tile(rows: slice, columns: slice, diagonal: bool) -> dict[str, Any]:
-        one, two = x1[rows], other[columns]
-        if convolution is None:
-            found, error = layered_tile(net, one, two, diagonal, ntk)
-            errors.append(error)
-        else:
-            found = _convolved(convolution, one, None if diagonal else two, ntk, 1)
+        found, error = layered_tile(net, x1[rows], other[columns], diagonal, ntk)
+        errors.append(error)
         return {name: found[name] for name in names}
 
     if targets is not None:
-        _stream(tile, targets, x2 is None, memory, threads, bytes_per_pair(net, x1.shape[1:]))
-        return targets, max(errors)
-    shape = (len(x1), len(other))
-    require_memory(
-        8.0 * shape[0] * shape[1] * len(names),
-        f"kernels of {shape[0]} x {shape[1]} inputs",
-        "out= a memmap, or fewer inputs",
-    )
-    if convolution is not None:
-        return _convolved(convolution, x1, x2, ntk, threads), 0.0
-    arrays = {name: xp.empty(shape) for name in names}
+        _stream(tile, targets, x2 is None, memory, threads, bytes_per_pair(net, shape))
+        return targets, 0, max(errors)
+    arrays = {name: xp.empty((len(x1), len(other))) for name in names}
     threads = threads if xp is np else 1
-    edge = edge_of(memory, threads, bytes_per_pair(net, x1.shape[1:]), 256 if xp is np else 4096)
+    edge = edge_of(memory, threads, bytes_per_pair(net, shape), 256 if xp is np else 4096)
     fill(tile, arrays, x2 is None, edge, threads)
-    return arrays, max(errors)
+    return arrays, 0, max(errors)
 
 
-def _convolved(plan: Any, x1: Any, x2: Any, ntk: bool, threads: int) -> dict[str, Any]:
-    """The compiled convolutions, then the readout."""
-    chain, pooled, readout = plan
-    k, t = conv_kernel(x1, x2, chain, pooled=pooled, ntk=ntk, threads=threads)
-    K = readout.sigma_w**2 * k + readout.sigma_b**2
-    return {"nngp": K} | ({"ntk": K + readout.sigma_w**2 * t} if ntk else {})
+def _convolutions(
+    plan: Convolution, x1: Any, x2: Any, names: Sequence[str], targets: Mapping[str, Any] | None, memory: float,
+    threads: int,
+) -> tuple[Mapping[str, Any], int]:  # fmt: skip
+    """The compiled convolutions, at once or tile by tile; the power of two left out."""
+    other = x1 if x2 is None else x2
+    largest = max(float(np.einsum("nhwc,nhwc->nhw", x, x).max()) for x in (x1, other)) / x1.shape[-1]
+    chain, power, fits = in_range(plan.chain, plan.names, largest)
+    gain, shift = plan.readout.sigma_w**2, ldexp(plan.readout.sigma_b**2, -power)
+
+    def part(one: Any, two: Any, threads: int) -> dict[str, Any]:
+        k, t = conv_kernel(one, two, chain, pooled=plan.pooled, ntk="ntk" in names, threads=threads)
+        K = gain * k + shift
+        found = {"nngp": K} if t is None else {"nngp": K, "ntk": K + gain * t}
+        return {name: np.ldexp(found[name], power) if fits and power else found[name] for name in names}
+
+    left = 0 if fits else power
+    if targets is None:
+        return part(x1, x2, threads), left
+    _stream(lambda i, j, d: part(x1[i], None if d else other[j], 1), targets, x2 is None, memory, threads, 32.0)
+    return targets, left
 
 
 def _names(get: str | Sequence[str], stable: bool) -> tuple[str, ...]:

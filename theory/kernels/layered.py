@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from ...core.backend import namespace_of
 from .layer import Block, State
 from .network import Network
@@ -23,7 +25,8 @@ def first_state(x1: Any, x2: Any, ntk: bool, positions: int) -> State:
 def carry(net: Network, x1: Any, x2: Any, ntk: bool) -> State:
     """Covariances of what comes out; the network must end without positions."""
     positions = 0 if x1.ndim == 2 else 4 if net.needs_positions() else 2
-    state = net.carry(first_state(x1, x2, ntk, positions), "")
+    with np.errstate(over="ignore", invalid="ignore"):  # activations and the end refuse what is no number
+        state = net.carry(first_state(x1, x2, ntk, positions), "")
     if not isinstance(state, State):
         raise ValueError("the network ends in branches: put FanInSum after parallel")
     if state.positions:
@@ -41,6 +44,10 @@ def bytes_per_pair(net: Network, shape: tuple[int, ...]) -> float:
 def layered_tile(net: Network, x1: Any, x2: Any, diagonal: bool, ntk: bool) -> tuple[dict[str, Any], float]:
     """NNGP and NTK of a tile, exact on the ``diagonal`` where x1 is x2, and the error of numerical activations."""
     state = carry(net, x1, x2, ntk)
+    if not np.isfinite(float(namespace_of(x1).sum(state.cross.k))):
+        raise OverflowError(
+            "the readout gives a covariance beyond the range of floating-point numbers: take smaller sigma_w"
+        )
     found = {"nngp": state.cross.k} | ({"ntk": state.cross.t} if ntk else {})
     if diagonal:
         xp, own = namespace_of(x1), {"nngp": state.self1.k, "ntk": state.self1.t}

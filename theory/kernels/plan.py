@@ -1,7 +1,7 @@
 """Which compiled loop does a network: layers read as numbers."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,9 +49,19 @@ def chain_of(net: Network) -> Chain | None:
     )
 
 
-def convolution_of(net: Network) -> tuple[ConvChain, bool, Dense] | None:
-    """(Conv, activation) repeated, a pool of all positions or none, and a readout; else None."""
-    found = [x for _, x in flat(net)]
+class Convolution(NamedTuple):
+    """(Conv, activation) repeated, a pool of all positions or none, and a readout."""
+
+    chain: ConvChain
+    pooled: bool
+    readout: Dense
+    names: tuple[str, ...]
+    """of all layers, for errors"""
+
+
+def convolution_of(net: Network) -> Convolution | None:
+    """A network of the compiled convolutions, or None."""
+    names, found = zip(*flat(net), strict=True)
     if len(found) < 4 or len(found) % 2 or not isinstance(found[-1], Dense) or not _ntk(found[-1]):
         return None
     head, convolutions, units = found[-2], found[:-2:2], found[1:-2:2]
@@ -69,7 +79,7 @@ def convolution_of(net: Network) -> tuple[ConvChain, bool, Dense] | None:
         activation=np.array([_units(x) for x in units]),
         circular=paddings == {"CIRCULAR"},
     )
-    return chain, isinstance(head, GlobalAvgPool), found[-1]
+    return Convolution(chain, isinstance(head, GlobalAvgPool), found[-1], names)
 
 
 def _simple(layer: Conv) -> bool:

@@ -1,0 +1,199 @@
+r"""The NTK on the unit circle, at finite and infinite width, and the networks trained with it; arXiv:1806.07572."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.stats import linregress
+from tqdm import tqdm
+
+from ..theory.kernels.activations import Relu
+from ..theory.kernels.empirical import draw_parameters, empirical_kernel, tangent_kernel
+from ..theory.kernels.flow import GradientFlow
+from ..theory.kernels.network import mlp
+from ..theory.kernels.network_training import tangent_motion, train
+from .recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+NET = mlp(hidden_layers=3, activation=Relu(), sigma_w=1.0, sigma_b=0.1)
+"""Of four layers, with the scales of the source: its beta = 0.1 is sigma_b."""
+POINTS = (-2.5, -0.9, 0.4, 1.9)
+"""Angles of the training inputs on the circle."""
+T_MEAN = 200.0
+"""Training time where the loss is a mean, as in the source: t = T_MEAN/N of df/dt = -Theta (f - y)."""
+Z90 = 1.2815515655446004
+"""Of the 10% and the 90% quantile of a Gaussian."""
+COLOURS, DASHED = ("C1", "C0"), (0, (3, 1.2))
+
+
+def on_circle(angles: Any) -> Floats:
+    """(cos gamma, sin gamma)."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def data(
+    *,
+    n_gamma: int,
+    n_train: int,
+    widths: list[int],
+    inits: int,
+    shown: list[int],
+    draws: int,
+    drawn_up_to: int,
+    networks: dict[str, int],
+    steps: int,
+) -> xr.Dataset:
+    """NTK by width at t = 0 and ``T_MEAN``, its spread at t = 0, and trained networks on the circle.
+
+    ``inits`` networks of each of the ``widths`` learn x_1 x_2 of ``n_train`` Gaussian inputs; ``draws`` more, of widths
+    up to ``drawn_up_to``, give the spread. ``networks`` is width: number of those trained at the four points.
+    """
+    gamma = np.linspace(-np.pi, np.pi, n_gamma)
+    ds = xr.Dataset(coords={"gamma": gamma, "width": widths, "stage": ["before", "after"], "point": list(POINTS)})
+    circle, first = on_circle(gamma), on_circle(np.zeros(1))
+    ds["ntk"] = "gamma", np.asarray(NET.kernel(first, circle).ntk)[0]
+    found = [_in_training(n, inits, n_train, circle, first, steps) for n in tqdm(widths, delay=2, disable=None)]
+    ds["trained"] = ("width", "init", "stage", "gamma"), np.array([kernels for kernels, _ in found])
+    ds["motion"] = ("width", "init"), np.array([motion for _, motion in found])
+    small = [n for n in widths if n <= drawn_up_to]
+    first_of = [empirical_kernel(NET, first, units=n, draws=draws, seed=n)["ntk"] for n in small]
+    scale = float(NET.kernel(first).ntk[0, 0])
+    ds = ds.assign_coords(small=small)
+    ds["spread"] = "small", [float(one.std[0, 0]) / scale for one in first_of]
+    ds["shift"] = "small", [float(one.mean[0, 0]) / scale - 1 for one in first_of]
+    ds["shift_error"] = "small", [float(one.error[0, 0]) / scale for one in first_of]
+    ds = xr.merge([ds, _functions(circle, {int(n): many for n, many in networks.items()}, steps)])
+    return ds.assign_attrs(shown=shown, draws=draws, n_train=n_train)
+
+
+def _in_training(
+    width: int, inits: int, n_train: int, circle: Floats, first: Floats, steps: int
+) -> tuple[Floats, list[float]]:
+    """Theta(x_0, circle) before and after, (init, stage, gamma), and the motion of Theta on the circle."""
+    X = np.random.default_rng(n_train).standard_normal((n_train, 2))
+    kernels, motion = [], []
+    for init in range(inits):
+        start = draw_parameters(NET, (2,), units=width, outputs=1, seed=(1, width, init))
+        end = _trained(start, X, steps).parameters
+        kernels.append([tangent_kernel(NET, parameters, first, circle)[0] for parameters in (start, end)])
+        motion.append(tangent_motion(NET, start, end, circle))
+    return np.array(kernels), motion
+
+
+def _trained(start: Any, X: Floats, steps: int, x: Floats | None = None) -> Any:
+    """A network after ``T_MEAN`` on y = x_1 x_2."""
+    return train(NET, start, X, X[:, 0] * X[:, 1], learning_rate=T_MEAN / len(X) / steps, steps=steps, x=x)
+
+
+def _functions(circle: Floats, networks: dict[int, int], steps: int) -> xr.Dataset:
+    """F on the circle of networks trained at four points, and mean and deviation of the Gaussian of infinite width."""
+    X = on_circle(np.array(POINTS))
+    mean, cov = GradientFlow(NET, X, X[:, 0] * X[:, 1]).predict(circle, T_MEAN / len(X))
+    assert cov is not None
+    f = np.full((len(networks), max(networks.values()), len(circle)), np.nan)
+    for i, (width, many) in enumerate(tqdm(networks.items(), delay=2, disable=None)):
+        for k in range(many):
+            start = draw_parameters(NET, (2,), units=width, outputs=1, seed=(2, width, k))
+            f[i, k] = _trained(start, X, steps, circle).f[-1]
+    of = {"f": (("network", "sample", "gamma"), f), "mean": ("gamma", mean.values)}
+    deviation = {"deviation": ("gamma", np.sqrt(np.diagonal(cov.values).clip(0)))}
+    labels = {"label": ("point", X[:, 0] * X[:, 1])}
+    return xr.Dataset(of | deviation | labels, {"network": list(networks), "point": list(POINTS)})
+
+
+def draw(ds: xr.Dataset) -> "Figure":
+    """The kernel on the circle, its powers of the width; functions of narrow and of wide networks."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 2, figsize=(7, 5))
+    _draw_kernel(axes[0, 0], ds)
+    _draw_widths(axes[0, 1], ds)
+    for panel, colour, i in zip(axes[1], COLOURS, range(2), strict=True):
+        _draw_functions(panel, ds.isel(network=i), colour)
+    axes[1, 1].sharey(axes[1, 0])
+    for panel, letter in zip(axes.flat, "abcd", strict=True):
+        panel.text(0.02, 0.97, f"({letter})", transform=panel.transAxes, va="top")
+        if letter != "b":
+            panel.set(xlim=(-np.pi, np.pi), xlabel=r"angle $\gamma$ [rad]")
+            panel.set_xticks([-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi], [r"$-\pi$", r"$-\pi/2$", "0", r"$\pi/2$", r"$\pi$"])
+    return figure
+
+
+def _draw_kernel(axes: "Axes", ds: xr.Dataset) -> None:
+    for width, colour in zip(ds.attrs["shown"], COLOURS, strict=True):
+        for stage, style in (("before", "-"), ("after", DASHED)):
+            lines = ds.trained.sel(width=width, stage=stage).values
+            axes.plot(ds.gamma, lines.T, color=colour, ls=style, lw=0.5, alpha=0.6)
+            time = "0" if stage == "before" else f"{T_MEAN:g}"
+            axes.plot([], [], color=colour, ls=style, lw=0.9, label=rf"$n={width}$, $t={time}$")
+    axes.plot(ds.gamma, ds.ntk, color="k", lw=1.4, label=r"$n\to\infty$")
+    axes.set(ylabel=r"$\Theta(x_0,(\cos\gamma,\sin\gamma))$", ylim=(0, None))
+    axes.legend(loc="upper right")
+
+
+def _draw_widths(axes: "Axes", ds: xr.Dataset) -> None:
+    n = ds.width.values.astype(float)
+    spread = ds.spread.values
+    motion, error = ds.motion.mean("init").values, ds.motion.std("init", ddof=1).values / np.sqrt(ds.sizes["init"])
+    series = (
+        (n[: len(spread)], spread, spread / np.sqrt(2 * (ds.attrs["draws"] - 1)), "o", "C2", r"spread over inits, $t=0$"),
+        (n, motion, error, "s", "C3", rf"motion in training, $t={T_MEAN:g}$"),
+    )
+    for x, y, bars, marker, colour, label in series:
+        fit = linregress(np.log(x), np.log(y))
+        told = rf"{label}: $n^{{{fit.slope:.2f}\pm{fit.stderr:.2f}}}$"
+        axes.errorbar(x, y, bars, fmt=marker, color=colour, mfc="w", label=told)
+        axes.plot(x, np.exp(fit.intercept) * x**fit.slope, color=colour, lw=0.8)
+    shift = np.abs(ds["shift"].values)
+    axes.errorbar(n[: len(spread)], shift, ds.shift_error, fmt="x", color="0.5", ms=3, label="shift of the mean, $t=0$")
+    axes.set(xscale="log", yscale="log", xlabel="width $n$", ylabel=r"relative change of $\Theta$")
+    axes.legend(loc="lower left")
+
+
+def _draw_functions(axes: "Axes", ds: xr.Dataset, colour: str) -> None:
+    f = ds.f.dropna("sample")
+    band = [ds["mean"] + z * ds.deviation for z in (-Z90, 0, Z90)]
+    axes.fill_between(ds.gamma, band[0], band[2], color="0.85", lw=0, label=r"$n\to\infty$: 10%, 50%, 90%")
+    for line, style in zip(band, (":", "-", ":"), strict=True):
+        axes.plot(ds.gamma, line, color="k", ls=style, lw=1.0, zorder=4)
+    axes.plot(ds.gamma, f[:10].T, color=colour, lw=0.5, alpha=0.7)
+    axes.plot(ds.point, ds.label, "ko", ms=4, zorder=5, label=r"$f^*=x_1x_2$")
+    inside = ((f > band[0]) & (f < band[2])).mean("gamma").values
+    told = rf"${inside.mean():.2f}\pm{inside.std(ddof=1) / np.sqrt(len(inside)):.2f}$ of {len(inside)} networks within"
+    axes.plot([], [], color=colour, lw=0.9, label=rf"$n={int(ds.network)}$: {told}")
+    axes.set(ylabel=r"$f(\cos\gamma,\sin\gamma)$")
+    axes.legend(loc="lower center")
+
+
+recipe = Recipe(
+    name="ntk_circle",
+    data=data,
+    draw=draw,
+    full={
+        "n_gamma": 101,
+        "n_train": 50,
+        "widths": [62, 125, 250, 500, 1000, 2000],
+        "inits": 8,
+        "shown": [500, 2000],
+        "draws": 200,
+        "drawn_up_to": 1000,
+        "networks": {"50": 100, "1000": 40},
+        "steps": 100,
+    },
+    draft={
+        "n_gamma": 25,
+        "n_train": 10,
+        "widths": [16, 32, 64],
+        "inits": 3,
+        "shown": [16, 64],
+        "draws": 20,
+        "drawn_up_to": 64,
+        "networks": {"8": 6, "64": 4},
+        "steps": 50,
+    },
+)
