@@ -145,11 +145,11 @@ def test_scales_beyond_floating_point():
         (lambda: NETWORKS["relu"].kernel(X, depths=(2, 1)), "depths must increase, got [2, 1]"),
         (
             lambda: NETWORKS["gelu"].kernel(X, depths=(1,)),
-            "depths is for Dense layers with ABRelu or Erf units only: Dense -> Gelu",
+            "depths is for host arrays and Dense layers with ABRelu or Erf units only: Dense -> Gelu",
         ),
         (
             lambda: NETWORKS["gelu"].kernel(X, stable=True),
-            "stable=True is for Dense layers with ABRelu or Erf units only",
+            "stable=True is for host arrays and Dense layers with ABRelu or Erf units only",
         ),
         (lambda: NETWORKS["relu"].kernel(X, memory=0), "memory must be bytes > 0, got 0"),
         (lambda: NETWORKS["relu"].kernel(X, threads=0), "threads must be in [1, 4096], got 0"),

@@ -181,3 +181,13 @@ def test_numerical_error_is_told():
 def test_bad_parameters(make, said):
     with np.errstate(divide="ignore"), pytest.raises(ValueError, match=re.escape(said)):
         make()
+
+
+def test_tiny_variances_keep_their_angles():
+    """ReLU at sigma_w = 1, layer by layer: variances of 2^-900; the angles are those of sigma_w = sqrt 2."""
+    x = np.random.default_rng(11).standard_normal((3, 4))
+    found = [
+        nn.serial(nn.mlp(hidden_layers=900, activation=nn.Relu(), sigma_w=w), nn.Identity()).kernel(x).ntk.values
+        for w in (1.0, 2**0.5)
+    ]
+    np.testing.assert_allclose(*(t / t[0, 0] for t in found), rtol=1e-10)

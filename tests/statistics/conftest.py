@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chi2
 
 BUDGET = 1e-6
-N_TESTS = 100  # at least the number of tests that compare a p-value; checked below
+N_TESTS = 150  # at least the number of tests that compare a p-value; checked below
 P_MIN = BUDGET / N_TESTS
 
 

@@ -5,7 +5,7 @@ With (u, v) normal of covariance [[a, k], [k, b]],
     V = E[phi(u) phi(v)],    slope = dV/dk = E[phi'(u) phi'(v)],    V_a = dV/da = E[phi''(u) phi(v)]/2.
 
 Each entry is written once, in Python's grammar, with ``where(condition, x, y)`` for a choice. Coincident inputs
-(ab - k^2 < 2e-14 ab) get the angle 0 or pi, never the root of a rounding error.
+(1 - rho^2 < 2e-14) get the angle 0 or pi, never the root of a rounding error.
 """
 
 import ast
@@ -29,10 +29,12 @@ class Dual(NamedTuple):
 
 
 _ANGLE = (
-    ("p", "a * b"),
-    ("s2", "p - k * k"),
-    ("s", "sqrt(where(s2 > 2e-14 * p, s2, 0.0 * s2))"),
-    ("theta", "atan2(s, k)"),
+    ("root", "sqrt(a) * sqrt(b)"),
+    ("r", "where(root > 0, k / where(root > 0, root, 1.0 + root), 0.0 * k)"),
+    ("c2", "(1 - r) * (1 + r)"),
+    ("sine", "sqrt(where(c2 > 2e-14, c2, 0.0 * c2))"),
+    ("s", "root * sine"),
+    ("theta", "atan2(sine, r)"),
     ("over_a", "where(a > 0, 1 / where(a > 0, a, 1.0 + a), 0.0 * a)"),
 )
 _DECAY = (
@@ -119,16 +121,16 @@ DUALS: dict[str, Dual] = {
     ),
     "sign": Dual(
         (),
-        (*_ANGLE, ("root", "where(s > 0, s, 1.0 + s)")),
+        (*_ANGLE, ("far", "where(s > 0, s, 1.0 + s)")),
         V="1 - 2 * theta / pi",
         slope="0.0 * k",
-        V_a="where(s > 0, -k * over_a / (pi * root), 0.0 * k)",
+        V_a="where(s > 0, -k * over_a / (pi * far), 0.0 * k)",
     ),
     "rectified_square": Dual(
         (),
         (
             *_ANGLE,
-            ("value", "(3 * s * k + (pi - theta) * (p + 2 * k * k)) / (2 * pi)"),
+            ("value", "(3 * s * k + (pi - theta) * (root * root + 2 * k * k)) / (2 * pi)"),
             ("rate", "2 * (s + (pi - theta) * k) / pi"),
         ),
         V="value",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.backend import Array
+from ...core.backend import Array, namespace_of
 from .activation import Activation
 from .affine import Dense
 from .kernel import check_inputs
@@ -38,6 +38,8 @@ def kernel_gradient(net: Network, x: Any) -> dict[str, Array]:
     >>> round(float(net.kernel_gradient([[1.0, 2.0]])["sigma_b"][0, 0]), 9)  # 2 sigma_b (1 + sigma_w^2/2)
     2.125
     """
+    if namespace_of(x) is not np:
+        raise ValueError("x must be a host array: gradients are for the processor")
     x, _ = check_inputs(x, None)
     x = x.reshape(len(x), -1)
     n, d = x.shape

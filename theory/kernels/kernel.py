@@ -15,6 +15,7 @@ from .chain import Chain
 from .connected import Tile, connected_kernel, connected_tile, tile_bytes
 from .conv_pairs import conv_kernel
 from .conv_scale import in_range
+from .gpu import device_tile
 from .layered import bytes_per_pair, layered_tile
 from .network import Network
 from .plan import Convolution, chain_of, convolution_of
@@ -44,11 +45,10 @@ def network_kernel(
     names, threads = _names(get, stable), _threads(threads)
     require(np.isfinite(memory) and memory > 0, "memory", memory, "bytes > 0")
     x1, x2 = check_inputs(x1, x2)
-    chain = None if namespace_of(x1) is not np else chain_of(net)
+    chain = None if namespace_of(x1) is not np else chain_of(net, x1.ndim == 4)
     if chain is None and (stable or depths is not None):
-        raise ValueError(
-            f"{'stable=True' if stable else 'depths'} is for Dense layers with ABRelu or Erf units only: {_other(net)}"
-        )
+        asked = "stable=True" if stable else "depths"
+        raise ValueError(f"{asked} is for host arrays and Dense layers with ABRelu or Erf units only: {_other(net)}")
     shape = (len(x1), len(x1 if x2 is None else x2))
     if chain is not None:
         flat1, flat2 = (None if x is None else x.reshape(len(x), -1) for x in (x1, x2))
@@ -92,25 +92,28 @@ def _tiled(
 ) -> tuple[Mapping[str, Any], int, float]:  # fmt: skip
     """Layer by layer, or compiled convolutions; the kernels over a power of two, and the error of activations."""
     xp, ntk, other, shape = namespace_of(x1), "ntk" in names, x1 if x2 is None else x2, x1.shape[1:]
-    if targets is None:
+    if targets is None and xp is np:
         size = 8.0 * len(x1) * len(other) * len(names)
         require_memory(size, f"kernels of {len(x1)} x {len(other)} inputs", "out= a memmap, or fewer inputs")
     convolution = convolution_of(net) if xp is np and x1.ndim == 4 else None
     if convolution is not None:
         return *_convolutions(convolution, x1, x2, names, targets, memory, threads), 0.0
-    errors = [0.0]
+    fused, errors = None if xp is np else device_tile(net, x1, x2, names), [0.0]
+    each = bytes_per_pair(net, shape) if fused is None else tile_bytes(1, names)
+    threads = threads if xp is np else 1
 
     def tile(rows: slice, columns: slice, diagonal: bool) -> dict[str, Any]:
+        if fused is not None:
+            return fused(rows, columns, diagonal)
         found, error = layered_tile(net, x1[rows], other[columns], diagonal, ntk)
         errors.append(error)
         return {name: found[name] for name in names}
 
     if targets is not None:
-        _stream(tile, targets, x2 is None, memory, threads, bytes_per_pair(net, shape))
+        _stream(tile, targets, x2 is None, memory, threads, each)
         return targets, 0, max(errors)
     arrays = {name: xp.empty((len(x1), len(other))) for name in names}
-    threads = threads if xp is np else 1
-    edge = edge_of(memory, threads, bytes_per_pair(net, shape), 256 if xp is np else 4096)
+    edge = edge_of(memory, threads, each, 256 if xp is np else 4096)
     fill(tile, arrays, x2 is None, edge, threads)
     return arrays, 0, max(errors)
 
@@ -171,6 +174,8 @@ def check_inputs(x1: Any, x2: Any) -> tuple[Any, Any]:
             require(np.isfinite(to_host(x)), name, to_host(x), "finite")
             raise ValueError(f"{name} must have finite squares, got entries up to {float(abs(x).max())}")
         found.append(x)
+    if found[1] is not None and namespace_of(found[0]) is not namespace_of(found[1]):
+        raise ValueError("x1 and x2 must both be host arrays, or both CuPy arrays")
     if found[1] is not None and found[0].shape[1:] != found[1].shape[1:]:
         raise ValueError(f"x2 must have inputs of shape {found[0].shape[1:]} as x1 has, got {found[1].shape[1:]}")
     return found[0], found[1]

@@ -31,13 +31,13 @@ def _units(layer: Layer) -> tuple[float, float, float, float] | None:
     return layer.fused() if isinstance(layer, Activation) else None
 
 
-def chain_of(net: Network) -> Chain | None:
-    """Dense, activation, Dense, ..., Dense after any Flatten, of units the compiled loops have; else None."""
-    found = list(flat(net))
+def chain_of(net: Network, images: bool) -> Chain | None:
+    """Dense, activation, ..., Dense of units the compiled loops have, ``images`` after Flatten; else None."""
+    found, flattened = list(flat(net)), not images
     while found and isinstance(found[0][1], Flatten):
-        found.pop(0)
+        flattened = bool(found.pop(0))
     maps, units = [x for _, x in found[::2]], [x for _, x in found[1::2]]
-    if len(found) < 3 or len(found) % 2 == 0:
+    if not flattened or len(found) < 3 or len(found) % 2 == 0:
         return None
     if not all(isinstance(x, Dense) and _ntk(x) for x in maps) or any(_units(x) is None for x in units):
         return None

@@ -89,7 +89,7 @@ class Series(Activation):
 
     def series_error(self, q: Any) -> float:
         """Largest weight, over variances ``q``, of the upper half of the terms in E phi'^2, and error of E phi^2."""
-        q = np.array([q.min(), q.max()])
+        q = np.array([float(q.min()), float(q.max())])
         c = self.coefficients(q)
         weight = np.arange(c.shape[-1]) * c**2
         tail = weight[..., c.shape[-1] // 2 :].sum(-1) / np.maximum(weight.sum(-1), 1e-300)

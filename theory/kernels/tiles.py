@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.backend import namespace_of, to_host
 from ...core.memory import in_units
 from .connected import Tile, in_threads
 
@@ -33,6 +34,7 @@ def fill(tile: Tile, targets: Mapping[str, Any], symmetric: bool, edge: int, thr
         rows, columns = slice(i, min(i + edge, n1)), slice(j, min(j + edge, n2))
         for name, block in tile(rows, columns, symmetric and i == j).items():
             block = block[0] if block.ndim > len(targets[name].shape) else block
+            block = to_host(block) if namespace_of(targets[name]) is np else block
             with lock:
                 targets[name][..., rows, columns] = block
                 if symmetric and i != j:
