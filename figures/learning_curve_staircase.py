@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 K_MAX = 6
 SHARE = np.array([0, 1, 1, 1, 0, 0, 0]) / 3
 """Power of the target in degrees 0 ... K_MAX."""
-MARKERS = ("o", "s", "^", "D")
+MARKERS = ("o", "s", "^", "D", "v")
 COLOURS = ("#FFFFFF", "#FBE3B4", "#CFE3F2")
 CASES = {"A": (1.0, 0.5), "B": (0.01, 0.5), "C": (0.1, 4.0)}
 """Points (ridge, noise) of the diagram whose curves are drawn, in units of the trace and of the power."""

@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = [ROOT / "docs" / f"{name}.md" for name in ("hopfield", "dense", "rsb", "multitasking")]
+NOTEBOOKS = [ROOT / "docs" / f"{name}.md" for name in ("hopfield", "dense", "rsb", "multitasking", "kernels")]
 DOCS = sorted(set((ROOT / "docs").glob("*.md")) - set(NOTEBOOKS))
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -135,3 +135,29 @@ def test_dense_notebook(execute):
     assert number(text, "largest |m - theory of this N| at N = 80 and 160: ") < 0.01
     assert number(text, "plefka1: m = ") == 1.0
     assert abs(number(text, "plefka2: m = ") - number(text, "simulation: ")) < 0.01
+
+
+def test_kernels_notebook(execute):
+    text = printed(execute(NOTEBOOKS[4]))
+    hand, ours = re.findall(r"K = ([\d.]+), Theta = ([\d.]+)", text)  # Cho and Saul (2009), written out on the page
+    assert hand == ours
+    rows = [
+        [float(v) for v in row] for row in re.findall(r"limit\) = +(\S+) \+- (\S+), n\^\(1/2\) spread = (\S+)", text)
+    ]
+    assert len(rows) == 4
+    assert rows[0][0] < -5 * rows[0][1]  # the mean is off, by 1/n: n times it is one number within five errors
+    assert all(abs(bias - rows[0][0]) < 5 * (error + rows[0][1]) for bias, error, _ in rows)
+    assert max(s for *_, s in rows) < 1.3 * min(s for *_, s in rows)
+    no_bias, guess, best, scikit = (float(v) for v in re.findall(r"ln p = (-[\d.]+)", text))
+    assert no_bias < guess < best == scikit
+    near, far = (float(re.search(rf"n = {n}: distance from its flow \[[\d.]+ +([\d.]+)\]", text)[1]) for n in (128, 32))
+    assert near < far
+    assert "delta = 1e-09: over delta^2, subtracted 0.000000000, carried 0.666666667" in text  # sigma_w^2/d
+    assert re.search(r"ordered: .*c\* = 1\.000000", text)
+    same, other, moved = re.search(r"GlobalAvgPool.*\[(\S+) (\S+) (\S+)\]", text).groups()
+    assert same == moved != other
+    assert "as in memory: True" in text
+    curve = re.findall(r"theory ([\d.]+), points ([\d.]+)", text)
+    assert len(curve) == 5
+    assert all(abs(float(theory) - float(points)) < 0.02 for theory, points in curve)
+    assert (text.count("ValueError: "), text.count("NotPositiveDefinite: ")) == (5, 1)

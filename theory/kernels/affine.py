@@ -78,8 +78,8 @@ class _Affine(Layer):
     def slopes(self, h: Any, delta: Any) -> Parameters:
         """d(sum delta z)/dW (fan_in, units) and d(sum delta z)/db (units,), summed over all axes but the last."""
         s_w, s_b = self.scales(h.shape[-1])
-        h, delta = h.reshape(-1, h.shape[-1]), delta.reshape(-1, delta.shape[-1])
-        return s_w * (h.T @ delta), (s_b if self.sigma_b else 0.0) * delta.sum(0)
+        h, delta = s_w * h.reshape(-1, h.shape[-1]), delta.reshape(-1, delta.shape[-1])
+        return h.T @ delta, (s_b if self.sigma_b else 0.0) * delta.sum(0)
 
 
 @dataclass(frozen=True, kw_only=True)

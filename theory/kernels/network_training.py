@@ -137,9 +137,9 @@ def _descend(
             loss.append(now)
         if k < counts[-1]:
             for (W, b), (layer, received, delta) in zip(weights, tape, strict=True):
-                by_W, by_b = layer.gradient(received, delta)
-                W -= eta * by_W
-                b -= eta * by_b
+                by_W, by_b = layer.gradient(received, eta * delta)
+                W -= by_W
+                b -= by_b
     return np.array(f), np.array(loss)
 
 
