@@ -5,7 +5,10 @@ from math import acos, asin, cos, pi, sin, sqrt
 import numpy as np
 import pytest
 
+import mattis as mt
 from mattis.theory.kernels.asymptotics import depth_scales
+
+nn = mt.nn
 
 
 def erf_V(a, k, b):
@@ -49,7 +52,7 @@ def ntk(V, V_prime, w, b, q, c, depth):
 )
 def test_reference_point_in_chaos(sigma_w, sigma_b, want):
     """Erf, 12 digits from quadrature (reference set deep.json, pt_erf_sw2.5_sb20.09), and xi_q = .582243608554."""
-    found = depth_scales(erf_V, erf_V_prime, sigma_w=sigma_w, sigma_b=sigma_b)
+    found = depth_scales(nn.Erf(), sigma_w=sigma_w, sigma_b=sigma_b)
     for name, value in want.items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-10)
     assert found.xi_q == pytest.approx(0.582243608554, rel=1e-9)
@@ -63,19 +66,19 @@ def test_reference_points_of_the_edge(q, w, b, xi_q):
     """Erf: (q*, sigma_w^2, sigma_b^2, xi_q) of deep_theory.md 2.2, its digits."""
     sigma_w, sigma_b = erf_edge(q)
     assert (sigma_w**2, sigma_b**2) == (pytest.approx(w, abs=1e-6), pytest.approx(b, abs=1e-6))
-    found = depth_scales(erf_V, erf_V_prime, sigma_w=sigma_w, sigma_b=sigma_b)
+    found = depth_scales(nn.Erf(), sigma_w=sigma_w, sigma_b=sigma_b)
     assert found.phase == "critical"
     assert (found.q_star, found.xi_q) == (pytest.approx(q, rel=1e-12), pytest.approx(xi_q, abs=5e-5))
     assert (found.c_star, found.xi_c) == (1.0, np.inf)
 
 
 @pytest.mark.parametrize(
-    ("V", "V_prime", "sigma_w", "sigma_b"),
-    [(erf_V, erf_V_prime, 1.05, 0.2), (erf_V, erf_V_prime, 1.9, 0.1), (relu_V, relu_V_prime, 1.2, 0.5)],
+    ("activation", "V", "sigma_w", "sigma_b"),
+    [(nn.Erf(), erf_V, 1.05, 0.2), (nn.Erf(), erf_V, 1.9, 0.1), (nn.Relu(), relu_V, 1.2, 0.5)],
 )
-def test_depths_against_the_recursion(V, V_prime, sigma_w, sigma_b):
+def test_depths_against_the_recursion(activation, V, sigma_w, sigma_b):
     """Rates at which correlations near c* and variances near q*, read off the layers themselves."""
-    found, w, b = depth_scales(V, V_prime, sigma_w=sigma_w, sigma_b=sigma_b), sigma_w**2, sigma_b**2
+    found, w, b = depth_scales(activation, sigma_w=sigma_w, sigma_b=sigma_b), sigma_w**2, sigma_b**2
     q, gaps = 1.1 * found.q_star, []
     for _ in range(12):
         q = w * V(q, q, q) + b
@@ -92,20 +95,20 @@ def test_depths_against_the_recursion(V, V_prime, sigma_w, sigma_b):
 
 def test_relu_in_closed_form():
     """q* = sigma_b^2/(1 - sigma_w^2/2) and chi_1 = chi_q = sigma_w^2/2; no chaotic phase."""
-    found = depth_scales(relu_V, relu_V_prime, sigma_w=1.2, sigma_b=0.5)
+    found = depth_scales(nn.Relu(), sigma_w=1.2, sigma_b=0.5)
     assert found.q_star == pytest.approx(0.25 / 0.28, rel=1e-12)
     assert (found.phase, found.ntk_condition(5)) == ("ordered", np.inf)
     assert found.xi_c == pytest.approx(-1 / np.log(0.72), rel=1e-12)
     assert found.xi_q == pytest.approx(found.xi_c, rel=1e-10)
-    edge = depth_scales(relu_V, relu_V_prime, sigma_w=2**0.5, sigma_b=0.0)
+    edge = depth_scales(nn.Relu(), sigma_w=2**0.5, sigma_b=0.0)
     assert (edge.phase, edge.q_star, edge.ntk_ratio) == ("critical", 1.0, 0.25)
     assert edge.ntk_condition(9) == pytest.approx(4.0)  # (n + 3)/3
-    assert depth_scales(relu_V, relu_V_prime, sigma_w=1.0, sigma_b=0.0).phase == "vanishing"
-    assert depth_scales(relu_V, relu_V_prime, sigma_w=1.5, sigma_b=0.1).phase == "diverging"
+    assert depth_scales(nn.Relu(), sigma_w=1.0, sigma_b=0.0).phase == "vanishing"
+    assert depth_scales(nn.Relu(), sigma_w=1.5, sigma_b=0.1).phase == "diverging"
 
 
 def test_odd_activation_without_bias_decorrelates():
-    found = depth_scales(erf_V, erf_V_prime, sigma_w=2.0, sigma_b=0.0)
+    found = depth_scales(nn.Erf(), sigma_w=2.0, sigma_b=0.0)
     assert (found.phase, found.c_star) == ("chaotic", 0.0)
     assert found.xi_c == pytest.approx(-1 / np.log(4 * 4 / pi / (1 + 2 * found.q_star)), rel=1e-12)
 
@@ -121,7 +124,7 @@ def test_ntk_at_criticality():
         ratio.append(T / layer)
     assert [ratio[999], ratio[99_999]] == pytest.approx([0.2535, 0.25005], abs=6e-5)
     sigma_w, sigma_b = erf_edge(0.7)
-    scales = depth_scales(erf_V, erf_V_prime, sigma_w=sigma_w, sigma_b=sigma_b)
+    scales = depth_scales(nn.Erf(), sigma_w=sigma_w, sigma_b=sigma_b)
     T = ntk(erf_V, erf_V_prime, sigma_w**2, sigma_b**2, 0.7, 0.3, 100_000)
     assert T[-1, 0] / T[-1, 1] == pytest.approx(scales.ntk_ratio, abs=2e-4)
     assert abs(T[-1, 0] / T[-1, 1] - 0.25) > 0.08
@@ -131,7 +134,7 @@ def test_condition_number_of_points_that_are_equally_correlated():
     """Eigenvalues of the matrix of 7 points at depth 3e4 against (n + 2)/2, and identity-like deep in chaos."""
     matrix = np.eye(7)
     for sigma_w, sigma_b, depth in ((*erf_edge(0.4), 30_000), (2.5, 0.3, 40)):
-        scales = depth_scales(erf_V, erf_V_prime, sigma_w=sigma_w, sigma_b=sigma_b)
+        scales = depth_scales(nn.Erf(), sigma_w=sigma_w, sigma_b=sigma_b)
         T = ntk(erf_V, erf_V_prime, sigma_w**2, sigma_b**2, scales.q_star, 0.3, depth)[-1]
         values = np.linalg.eigvalsh(T[0] + (T[1] - T[0]) * matrix)
         assert values[-1] / values[0] == pytest.approx(scales.ntk_condition(7), rel=2e-3)
@@ -139,7 +142,7 @@ def test_condition_number_of_points_that_are_equally_correlated():
 
 def test_condition_number_grows_exponentially_in_order():
     """As chi_1^-L/L: the bulk over chi_1^L becomes a straight line in L."""
-    scales = depth_scales(erf_V, erf_V_prime, sigma_w=1.05, sigma_b=0.2)
+    scales = depth_scales(nn.Erf(), sigma_w=1.05, sigma_b=0.2)
     T = ntk(erf_V, erf_V_prime, 1.05**2, 0.04, scales.q_star, 0.5, 240)
     depth = np.array([140, 180, 240])
     bulk = (T[depth - 1, 1] - T[depth - 1, 0]) / T[depth - 1, 1] / scales.chi_1**depth
@@ -151,10 +154,10 @@ def test_condition_number_grows_exponentially_in_order():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: depth_scales(erf_V, erf_V_prime, sigma_w=0.0, sigma_b=0.1), "sigma_w must be finite and > 0"),
-        (lambda: depth_scales(erf_V, erf_V_prime, sigma_w=1.0, sigma_b=np.nan), "sigma_b must be finite and >= 0"),
-        (lambda: depth_scales(lambda a, k, b: k, lambda a, k, b: 1.0, sigma_w=1.0, sigma_b=0.0), "must be 1/2 or 1"),
-        (lambda: depth_scales(erf_V, erf_V_prime, sigma_w=2.0, sigma_b=0.1).ntk_condition(1), "points must be >= 2"),
+        (lambda: depth_scales(nn.Erf(), sigma_w=0.0, sigma_b=0.1), "sigma_w must be finite and > 0"),
+        (lambda: depth_scales(nn.Erf(), sigma_w=1.0, sigma_b=np.nan), "sigma_b must be finite and >= 0"),
+        (lambda: depth_scales(nn.Monomial(1), sigma_w=1.0, sigma_b=0.0), "must be 1/2 or 1"),
+        (lambda: depth_scales(nn.Erf(), sigma_w=2.0, sigma_b=0.1).ntk_condition(1), "points must be >= 2"),
     ],
 )
 def test_bad_input(call, message):

@@ -18,8 +18,8 @@ import numpy as np
 from scipy.optimize import brentq
 
 from ...core.errors import require, require_integer
+from .activation import Activation
 
-Dual = Callable[[float, float, float], float]
 _CRITICAL = 1e-8
 
 
@@ -47,7 +47,8 @@ class DepthScales:
 
         Infinite (growing as chi_1^-L/L) in the ordered phase, (n + 3)/3 or (n + 2)/2 at criticality, 1 in chaos.
 
-        >>> scales = depth_scales(lambda a, k, b: k, lambda a, k, b: 1.0, sigma_w=0.8, sigma_b=0.6)
+        >>> import mattis as mt
+        >>> scales = depth_scales(mt.nn.Monomial(1), sigma_w=0.8, sigma_b=0.6)
         >>> scales.phase, scales.ntk_condition(10)
         ('ordered', inf)
         """
@@ -55,8 +56,8 @@ class DepthScales:
         return (1 + (points - 1) * self.ntk_ratio) / (1 - self.ntk_ratio) if self.ntk_ratio != 1 else np.inf
 
 
-def depth_scales(V: Dual, V_prime: Dual, *, sigma_w: float, sigma_b: float) -> DepthScales:
-    r"""Fixed points, depth scales and the fate of the NTK of a deep network, from its dual activations.
+def depth_scales(activation: Activation, *, sigma_w: float, sigma_b: float) -> DepthScales:
+    r"""Fixed points, depth scales and the fate of the NTK of a deep network.
 
     .. math:: \xi_c = -1/\ln\chi(c^*), \qquad \xi_q = -1/\ln\bigl[\sigma_w^2\, dV(q, q, q)/dq\bigr]_{q^*}
 
@@ -65,8 +66,8 @@ def depth_scales(V: Dual, V_prime: Dual, *, sigma_w: float, sigma_b: float) -> D
 
     Parameters
     ----------
-    V, V_prime : callable (a, k, b) -> float
-        E phi(u) phi(v) and E phi'(u) phi'(v).
+    activation : Activation
+        Of every layer.
     sigma_w : float > 0
     sigma_b : float >= 0
 
@@ -83,16 +84,21 @@ def depth_scales(V: Dual, V_prime: Dual, *, sigma_w: float, sigma_b: float) -> D
 
     Source: arXiv:1611.01232 (eqs. 4-9), arXiv:1912.13053 (the NTK by phase); the law at criticality is derived above.
 
-    >>> from math import asin, pi, sqrt
-    >>> V = lambda a, k, b: 2 / pi * asin(2 * k / sqrt((1 + 2 * a) * (1 + 2 * b)))
-    >>> V_prime = lambda a, k, b: 4 / pi / sqrt((1 + 2 * a) * (1 + 2 * b) - 4 * k * k)
-    >>> scales = depth_scales(V, V_prime, sigma_w=2.5, sigma_b=0.3)
+    >>> import mattis as mt
+    >>> scales = depth_scales(mt.nn.Erf(), sigma_w=2.5, sigma_b=0.3)
     >>> scales.phase, round(scales.q_star, 6), round(scales.xi_c, 6)
     ('chaotic', 4.555462, 4.238491)
     """
     require(0 < sigma_w < np.inf, "sigma_w", sigma_w, "finite and > 0")
     require(0 <= sigma_b < np.inf, "sigma_b", sigma_b, "finite and >= 0")
     w, b = sigma_w**2, sigma_b**2
+
+    def V(a: float, k: float, b: float) -> float:
+        return float(activation.dual(a, k, b)[0])
+
+    def V_prime(a: float, k: float, b: float) -> float:
+        return float(activation.dual(a, k, b)[1])
+
     q = _variance(lambda q: w * V(q, q, q) + b)
     if q in (0.0, np.inf):
         chi_1 = w * V_prime(*[1e-12 if q == 0 else 1e12] * 3)
@@ -102,9 +108,8 @@ def depth_scales(V: Dual, V_prime: Dual, *, sigma_w: float, sigma_b: float) -> D
         return w * V_prime(q, c * q, q)
 
     chi_1 = chi(1.0)
-    h = 1e-3 * q
-    ends = [V(x, x, x) for x in (q - 2 * h, q - h, q + h, q + 2 * h)]
-    chi_q = w * (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * h)
+    _, slope, up = activation.dual(q, q, q, derivative=True)
+    chi_q = w * float(slope + 2 * up)
     if abs(chi_1 - 1) <= _CRITICAL:
         s = _power(chi)
         return DepthScales(q, chi_1, 1.0, np.inf, _depth(chi_q), "critical", s / (2 * s + 1))
