@@ -43,10 +43,10 @@ def coefficients(net: HierarchicalCNN, grid: Sequence[int]) -> Floats:
 
 
 def spectrum(net: HierarchicalCNN, *, boxes: Sequence[int]) -> xr.Dataset:
-    """Eigenvalues with multiplicities, layers and largest k_i up to boxes[l - 1] in layer l; ``beyond``: sum of others.
+    """Eigenvalues, multiplicities, layers and largest k_i of the modes with k_i up to boxes[l - 1] in layer l.
 
-    ``even`` are the modes of equal k_i in all patches of one node. Aliases of the grids are below 2 % of the
-    eigenvalues at the edges of the boxes.
+    ``equal`` are modes of one k_i in all patches of a node; ``beyond``, by layer, is the sum over larger k_i. Aliases
+    of the grids are below 2 % of the eigenvalues at the edges of the boxes.
     """
     a, b, c = boxes
     one = coefficients(net, (8, 8, 8, 16 * a))[0, 0, 0, : a + 1]
@@ -55,13 +55,12 @@ def spectrum(net: HierarchicalCNN, *, boxes: Sequence[int]) -> xr.Dataset:
     k = np.indices(four.shape)
     across = ((k[0] > 0) | (k[1] > 0)) & ((k[2] > 0) | (k[3] > 0))
     i, j = np.indices(two.shape) + 1
-    ones = np.ones(a + 1)
     columns = {
         "eigenvalue": (one, two.ravel(), four[across]),
         "multiplicity": (np.where(np.arange(a + 1) > 0, 8, 1), 8 * np.ones(two.size), 2.0 ** (k > 0).sum(0)[across]),
         "layer": (np.minimum(np.arange(a + 1), 1), 2 * np.ones(two.size), 3 * np.ones(across.sum())),
         "largest": (np.arange(a + 1), np.maximum(i, j).ravel(), k.max(0)[across]),
-        "even": (ones > 0, (i == j).ravel(), (k.max(0) == k.min(0))[across]),
+        "equal": (np.full(a + 1, True), (i == j).ravel(), (k.max(0) == k.min(0))[across]),
     }
     ds = xr.Dataset({name: ("mode", np.concatenate(parts)) for name, parts in columns.items()})
     return ds.assign_attrs(
@@ -92,6 +91,13 @@ def predicted(student: xr.Dataset, teacher: xr.Dataset, P: Floats) -> Floats:
     )
     E: Floats = found.E_g.values / (power.sum() + rest)
     return E
+
+
+def outside(student: xr.Dataset, teacher: xr.Dataset, depth: int) -> float:
+    """Share of the teacher's power in modes whose eigenvalue is zero for a student of that depth."""
+    power = teacher.eigenvalue * teacher.multiplicity
+    lost = float(power.where(student.eigenvalue == 0, 0).sum()) + sum(teacher.attrs["beyond"][depth:])
+    return lost / (float(power.sum()) + sum(teacher.attrs["beyond"]))
 
 
 def sampled(rng: Generator, n: int) -> list[xr.Dataset]:

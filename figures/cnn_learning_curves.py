@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ._nn_trees import TREES, empirical, learned, predicted, spectrum
+from ._nn_trees import TREES, empirical, learned, outside, predicted, spectrum
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 COLOURS = {1: "#0072B2", 2: "#D55E00", 3: "#009E73"}
 MARKERS = {1: "o", 2: "s", 3: "^"}
-RANGE = ("1 patch", "2 patches", "4 patches")
+NODES = {"one": "1 patch", "two": "2 patches", "four": "4 patches"}
 
 
 def data(
@@ -38,7 +38,8 @@ def data(
     ds = xr.merge([ds, empirical(n=n_eigenvalues, draws=draws, ranks=ranks)], combine_attrs="no_conflicts")
     ds = xr.merge([ds, learned(sizes=sizes, n_test=n_test, draws=draws)], combine_attrs="no_conflicts")
     ds["theory"] = ("teacher", "student", "P"), theory
-    ds["unseen"] = ("teacher", "student"), [[_unseen(teacher, s) for s in (1, 2, 3)] for teacher in exact]
+    lost = [[outside(student, teacher, s) for s, student in enumerate(exact, 1)] for teacher in exact]
+    ds["outside"] = ("teacher", "student"), lost
     late = ds.error.sel(n=slice(fitted, None))
     x = np.log(late.n) - np.log(late.n).mean()
     ds["decay"] = -(np.log(late) * x).sum("n", skipna=False) / (x**2).sum()
@@ -58,37 +59,25 @@ def _beta(kind: str, teacher: int, student: int) -> float:
 
 def _diagonals(exact: xr.Dataset) -> xr.Dataset:
     """Eigenvalues of the deepest tree by k, of modes with equal k_i on the patches of one node of each layer."""
-    found = exact.where(exact.even & (exact.largest > 0), drop=True)
-    named = zip(("one", "two", "four"), (1, 2, 3), strict=True)
-    parts = {name: found.eigenvalue.values[found.layer == layer] for name, layer in named}
-    return xr.Dataset({name: (f"k_{name}", v, {}) for name, v in parts.items()}).assign_coords(
-        {f"k_{name}": np.arange(1, v.size + 1) for name, v in parts.items()}
-    )
+    at = exact.equal & (exact.largest > 0)
+    parts = [exact.eigenvalue.values[at & (exact.layer == layer)] for layer in (1, 2, 3)]
+    named = {name: (f"k_{name}", part) for name, part in zip(NODES, parts, strict=True)}
+    return xr.Dataset(named, {f"k_{name}": np.arange(1, part.size + 1) for name, (_, part) in named.items()})
 
 
 def _ranked(exact: list[xr.Dataset], n_line: int) -> xr.Dataset:
     """Eigenvalues of each depth at some ranks, nan where larger ones may lie outside the boxes."""
     ranks = np.geomspace(1, 1e5, n_line)
     found = np.empty((3, n_line))
-    for j, ds in enumerate(exact):
-        ds = ds.sortby("eigenvalue", ascending=False)
-        edges = [
-            ds.eigenvalue.where((ds.layer == x) & (ds.largest == ds.largest.where(ds.layer == x).max()))
-            for x in (1, 2, 3)
-        ]
+    for j, modes in enumerate(exact):
+        ds = modes.sortby("eigenvalue", ascending=False)
+        ends = ds.largest.groupby(ds.layer).max()
+        edge = float(ds.eigenvalue.where((ds.largest == ends.sel(layer=ds.layer)) & (ds.layer > 0)).max())
         last = ds.multiplicity.cumsum().values
         at = np.searchsorted(last, ranks)
         found[j] = ds.eigenvalue.values[np.minimum(at, last.size - 1)]
-        found[j, found[j] <= max(float(edge.max()) for edge in edges)] = np.nan
+        found[j, found[j] <= edge] = np.nan
     return xr.Dataset({"ranked": (("depth", "rank_line"), found)}, {"depth": [1, 2, 3], "rank_line": ranks})
-
-
-def _unseen(teacher: xr.Dataset, student: int) -> float:
-    """Share of the teacher in layers that the student has not."""
-    beyond = np.array(teacher.attrs["beyond"])
-    power = [float((teacher.eigenvalue * teacher.multiplicity)[teacher.layer == x].sum()) for x in (0, 1, 2, 3)]
-    power = np.array(power) + np.append(0.0, beyond)
-    return float(power[student + 1 :].sum() / power.sum())
 
 
 def draw(ds: xr.Dataset) -> "Figure":
@@ -103,9 +92,10 @@ def draw(ds: xr.Dataset) -> "Figure":
         axes.sharey(panels[1, 0])
         _draw_curves(axes, ds.sel(teacher=teacher, kind="ntk"))
     panels[1, 0].set_ylabel(r"test error $E/\langle f^2\rangle$")
-    panels[1, 0].legend(title="student's depth", loc="lower left")
+    panels[1, 2].plot([], [], "k", label="theory, exact spectrum")
+    panels[1, 2].legend(title="student NTK of depth", loc="lower left", labelspacing=0.25)
     panels[1, 1].text(
-        0.04, 0.04, "dotted: power in layers\nthe student has not", transform=panels[1, 1].transAxes, fontsize=7
+        0.04, 0.04, "dotted: power outside\nthe student's modes", transform=panels[1, 1].transAxes, fontsize=7
     )
     for axes, letter in zip(panels.ravel(), "abcdef", strict=True):
         axes.set_title(f"({letter}) {axes.get_title(loc='left')}", loc="left", pad=3)
@@ -119,7 +109,7 @@ def _guide(axes: "Axes", x: Floats, end: float, power: float, text: str, colour:
 
 
 def _draw_modes(axes: "Axes", ds: xr.Dataset) -> None:
-    for layer, (name, label) in enumerate(zip(("one", "two", "four"), RANGE, strict=True), 1):
+    for layer, (name, label) in enumerate(NODES.items(), 1):
         at, power = ds[name][:64], TREES[2].exponent(layer, "ntk")
         k = at[f"k_{name}"].values
         axes.plot(k, at, MARKERS[layer], color=COLOURS[layer], ms=2.5, mfc="w", mew=0.7, label=label)
@@ -160,7 +150,7 @@ def _draw_decay(axes: "Axes", ds: xr.Dataset) -> None:
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter(NullFormatter())
     axes.legend(loc="upper left")
-    axes.text(0.97, 0.05, "colours as in (d)", transform=axes.transAxes, fontsize=7, ha="right")
+    axes.text(0.97, 0.05, "colours as in (f)", transform=axes.transAxes, fontsize=7, ha="right")
     axes.set_title(r"$E\sim n^{-\beta}$, student NTK", loc="left")
 
 
@@ -180,7 +170,7 @@ def _draw_curves(axes: "Axes", ds: xr.Dataset) -> None:
             end = 0.72 * float(at.error.mean("draw")[-1])
             _guide(axes, ds.n.values[2:].astype(float), end, -beta, f"n^{{-{beta:.3g}}}", colour)
         else:
-            axes.axhline(float(at.unseen), color=colour, ls=":", lw=0.8)
+            axes.axhline(float(at.outside), color=colour, ls=":", lw=0.8)
     axes.set(xscale="log", yscale="log", xlabel="training points $n$", xlim=(0.8 * ds.n[0], 4.5 * ds.n[-1]))
     axes.set_title(f"teacher NTK of depth {int(ds.teacher)}", loc="left")
 

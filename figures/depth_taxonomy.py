@@ -132,7 +132,7 @@ def _draw_classification(axes: "Axes", ds: xr.Dataset) -> None:
         axes,
         singular,
         "depth",
-        **KINDS["singular kernel"] | {"marker": "D", "ls": "--", "ms": 2.5, "label": "NNGP, singular"},
+        **KINDS["singular kernel"] | {"marker": "D", "ls": "--", "ms": 2.5, "label": "NNGP"},
     )
     axes.plot([], [], "k:", lw=1, label=r"$L=\infty$")
     axes.legend(loc="center right", bbox_to_anchor=(1, 0.55))
@@ -144,7 +144,7 @@ def _draw_regression(axes: "Axes", errors: xr.DataArray) -> None:
     for kind, style in KINDS.items():
         _mean(axes, errors.sel(kind=kind), "depth", **style, label=kind)
     axes.axhline(1, color="0.6", lw=0.8, ls=":")
-    axes.text(0.97, 0.83, "prediction 0", transform=axes.transAxes, fontsize=7, color="0.35", ha="right")
+    axes.text(0.97, 0.845, "prediction 0", transform=axes.transAxes, fontsize=7, color="0.35", ha="right")
     axes.legend(loc="lower right", title="NTK")
     axes.set(xscale="log", yscale="log", ylim=(0.01, 3), xlabel="depth $L$")
     axes.set_ylabel(r"squared error over $\langle f^2\rangle$")

@@ -1,7 +1,5 @@
 r"""Learning curves of wide networks: degrees of the sphere learnt one by one, and where more data make it worse."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 from numpy.random import Generator, Philox
@@ -13,18 +11,13 @@ from ..theory.kernels.activations import Relu
 from ..theory.kernels.generalisation import learning_curve
 from ..theory.kernels.network import Network, mlp
 from ..theory.kernels.spectra import SphereSpectrum, gegenbauer, sphere_spectrum, zonal_kernel
+from ._nn_staircase_drawn import draw
 from .recipe import Recipe
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 K_MAX = 6
 SHARE = np.array([0, 1, 1, 1, 0, 0, 0]) / 3
 """Power of the target in degrees 0 ... K_MAX."""
-MARKERS = ("o", "s", "^", "D", "v")
-COLOURS = ("#FFFFFF", "#FBE3B4", "#CFE3F2")
 CASES = {"A": (1.0, 0.5), "B": (0.01, 0.5), "C": (0.1, 4.0)}
 """Points (ridge, noise) of the diagram whose curves are drawn, in units of the trace and of the power."""
 
@@ -51,7 +44,9 @@ def data(
     ds = xr.concat(rows, "d").assign_coords(d=dims, P=P)
     far = _theory(_spectrum(net, limit), limit ** ds["x"].values)
     ds["limit"] = "x", far.E_g.values
-    return ds.merge(_flat(modes, load, draws)).merge(_diagram(n_map)).assign_attrs(shown=shown, limit=limit)
+    return (
+        ds.merge(_flat(modes, load, draws)).merge(_diagram(n_map)).assign_attrs(shown=shown, limit=limit, modes=modes)
+    )
 
 
 def _spectrum(net: Network, d: int) -> SphereSpectrum:
@@ -71,7 +66,7 @@ def _sphere(net: Network, d: int, n_line: int, P: list[int], points: int) -> xr.
     line = _theory(spectrum, d**x)
     mean, error = np.full((2, len(P), K_MAX + 2), np.nan)
     for i, size in enumerate(P):
-        if size > d**x[-1]:
+        if size > d ** x[-1]:
             continue
         many = int(np.clip(points / size**2, 16, 200))
         found = np.array([_draw(net, spectrum, size, (d, size, draw)) for draw in range(many)])
@@ -85,6 +80,7 @@ def _sphere(net: Network, d: int, n_line: int, P: list[int], points: int) -> xr.
             "modes_mc": (("P", "degree"), mean[:, :-1]),
             "modes_mc_error": (("P", "degree"), error[:, :-1]),
             "count": ("degree", spectrum.multiplicities),
+            "share": ("degree", SHARE),
         },
         coords={"x": x},
     )
@@ -126,9 +122,9 @@ def _flat(modes: int, load: list[float], draws: int) -> xr.Dataset:
             "flat": (("case", "line"), np.array(theory)),
             "flat_mc": (("case", "load"), mean),
             "flat_mc_error": (("case", "load"), error),
+            "at": (("case", "axis"), list(CASES.values())),
         },
         coords={"case": list(CASES), "line": line, "load": np.round(np.array(load) * modes) / modes},
-        attrs={"modes": modes, "draws": draws},
     )
 
 
@@ -141,7 +137,7 @@ def _features(M: int, P: int, ridge: float, noise: float, seed: int) -> float:
     rng = Generator(Philox(key=seed))
     X, w = rng.standard_normal((P, M)), np.full(M, M**-0.5)
     y = X @ w + noise**0.5 * rng.standard_normal(P)
-    fit = X.T @ np.linalg.solve(X @ X.T + ridge * M * np.eye(P), y)
+    fit = np.linalg.solve(X.T @ X + ridge * M * np.eye(M), X.T @ y)
     return float(((w - fit) ** 2).sum())
 
 
@@ -164,85 +160,6 @@ def _diagram(n: int) -> xr.Dataset:
     edge = np.where(D > 0, u * (u**3 + 3 * ridge * u + 2 * ridge**2) / np.where(D > 0, D, 1), np.inf).min(0)
     found = {"turns": (("ridge", "noise"), turns), "gamma": (("ridge", "noise"), gamma), "edge": ("ridge", edge)}
     return xr.Dataset(found, coords={"ridge": ridge, "noise": noise})
-
-
-def draw(ds: xr.Dataset) -> "Figure":
-    """Staircase, errors by degree; diagram of the flat spectrum, its curves."""
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(2, 2, figsize=(7, 5.2))
-    for axes, letter, panel in zip(panels.flat, "abcd", (_staircase, _degrees, _map, _curves), strict=True):
-        panel(axes, ds)
-        axes.set_title(f"({letter})", loc="left", pad=3)
-    return figure
-
-
-def _staircase(axes: "Axes", ds: xr.Dataset) -> None:
-    axes.plot(ds.x, ds.limit, color="0.7", lw=2.5, zorder=0, label=rf"$d={ds.attrs['limit']}$")
-    for i, d in enumerate(ds.d.values):
-        at = ds.sel(d=d)
-        axes.plot(at.x, at.E_g, color=f"C{i}", zorder=1)
-        _points(axes, np.log(at.P) / np.log(d), at.E_mc, at.E_mc_error, i, rf"$d={d}$")
-    for k in (1, 2, 3):
-        axes.axvline(k, color="0.6", lw=0.6, ls=":", zorder=0)
-        axes.text(k, 1.13, rf"$P=d^{k}$", ha="center", fontsize=7, color="0.35", bbox={"fc": "w", "ec": "none", "pad": 1})
-        power = 1 - SHARE[: k + 1].sum()
-        axes.axhline(power, color="0.6", lw=0.6, ls=":", zorder=0)
-        if k < 3:
-            axes.text(3.47, power + 0.012, rf"degrees to {k} learnt", ha="right", fontsize=7, color="0.35")
-    axes.legend(loc="lower left", title="lines: theory\npoints: regression", title_fontsize=7, alignment="left")
-    axes.set(xlabel=r"training points, $\ln P/\ln d$", ylabel=r"error $E_g/\langle f^2\rangle$", ylim=(0, 1.22))
-    axes.set(xlim=(0.3, 3.5))
-
-
-def _points(axes: "Axes", x: xr.DataArray, y: xr.DataArray, error: xr.DataArray, i: int, label: str) -> None:
-    axes.errorbar(x, y, error, fmt=MARKERS[i], color=f"C{i}", mfc="w", mew=0.8, label=label)
-
-
-def _degrees(axes: "Axes", ds: xr.Dataset) -> None:
-    d = ds.attrs["shown"]
-    at = ds.sel(d=d)
-    for k in range(5):
-        axes.plot(d**at.x, at["modes"][:, k], color=f"C{k}", zorder=1)
-        _points(axes, at.P, at.modes_mc[:, k], at.modes_mc_error[:, k], k, rf"$k={k}$")
-        if SHARE[k]:
-            axes.axvline(at["count"][k], color=f"C{k}", lw=0.7, ls=":", zorder=0)
-            axes.text(float(at["count"][k]), 0.55, f" $N_{k}$", color=f"C{k}", fontsize=8)
-    axes.legend(loc="lower left", title=rf"degree, $d={d}$", title_fontsize=7)
-    axes.set(xscale="log", yscale="log", xlabel="training points $P$", ylabel=r"error of degree $k$, $E_k$")
-    axes.set(ylim=(2e-4, 0.9), xlim=(d**0.45, d**3.2))
-
-
-def _map(axes: "Axes", ds: xr.Dataset) -> None:
-    from matplotlib.colors import ListedColormap
-
-    style = {"cmap": ListedColormap(COLOURS), "vmin": -0.5, "vmax": 2.5, "shading": "nearest", "rasterized": True}
-    axes.pcolormesh(ds.ridge, ds.noise, ds.turns.T, **style)
-    lines = axes.contour(ds.ridge, ds.noise, ds.gamma.T, [0.3, 0.5, 0.7, 0.9], colors="0.45", linewidths=0.7)
-    at = [(float(10 ** np.log10(v[:, 0]).mean()), 8.0) for v in (g[0] for g in lines.allsegs if g)]
-    axes.clabel(lines, fmt=r"$\gamma=%g$", fontsize=6.5, manual=at)
-    axes.plot(ds.ridge, ds.edge, "k", lw=1.4)
-    rise = ds.ridge.where(ds.ridge <= 1)
-    axes.plot(rise, 1 + 2 * rise, "k--", lw=1.2)
-    axes.plot(1, 3, "o", color="k", mfc="w", ms=4)
-    for words, ridge, noise in (("rises at once", 0.05, 2.4), ("double descent", 0.006, 0.25), ("monotone", 0.6, 0.04)):
-        axes.text(ridge, noise, words, ha="center", va="center", fontsize=8)
-    told = {"xy": (1.05e-3, 15), "xytext": (2.2e-3, 15), "va": "center", "fontsize": 7}
-    axes.annotate(r"noise peak, $\gamma\to1$", **told, arrowprops={"arrowstyle": "->", "lw": 0.8})
-    axes.set(xscale="log", yscale="log", xlabel=r"ridge $/M\lambda$", ylabel=r"noise $s^2/\langle f^2\rangle$")
-    for i, (name, (ridge, noise)) in enumerate(CASES.items()):
-        axes.plot(ridge, noise, MARKERS[i], color=f"C{i}", ms=5)
-        axes.text(1.25 * ridge, noise, name, va="center", fontsize=8, color=f"C{i}", weight="bold")
-
-
-def _curves(axes: "Axes", ds: xr.Dataset) -> None:
-    for i, name in enumerate(ds.case.values):
-        axes.plot(ds.line, ds.flat[i], color=f"C{i}", zorder=1)
-        _points(axes, ds["load"], ds.flat_mc[i], ds.flat_mc_error[i], i, name)
-        axes.text(0.033, float(ds.flat[i, 0]) * 1.1, name)
-    axes.axvline(1, color="0.6", lw=0.6, ls=":", zorder=0)
-    axes.set(xscale="log", yscale="log", xlabel="training points per mode $P/M$")
-    axes.set_ylabel(r"error $E_g/\langle f^2\rangle$")
 
 
 recipe = Recipe(

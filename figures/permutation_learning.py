@@ -1,7 +1,5 @@
 r"""A permutation of k bits from its k basis vectors: what one wide network says, and how many must be averaged."""
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 from numpy.random import Generator, Philox
@@ -17,6 +15,8 @@ from .recipe import Recipe
 Floats = NDArray[np.float64]
 KINDS, ROUNDINGS = ("ntk", "nngp"), ("midway", "sign")
 DELTA = 0.1
+SAMPLED = 256
+"""Most bits that are sampled."""
 AUTHORS = {5: 43, 10: 69, 15: 103, 20: 117, 25: 157, 30: 175}
 """Networks of width 50 000 at which one run each had 90 % of 1000 pairs right; opallab/permlearn, experiment_1."""
 NET = mlp(hidden_layers=1, activation=Relu(), sigma_w=1.0, sigma_b=0.0)
@@ -29,12 +29,12 @@ def data(
 
     An ensemble is right with probability 1 - DELTA. Errors are standard errors over ``draws`` ensembles.
     """
-    one = _table(lambda n, rounding, kind: _one_input(n, rounding, kind, draws), k)
-    every = _table(lambda n, rounding, kind: _all_inputs(n, rounding, kind, draws), k_all)
-    dims = "rounding", "kind"
+    one = np.array([[[_one_input(n, how, kind, draws) for n in k] for kind in KINDS] for how in ROUNDINGS])
+    every = np.array([[_all_inputs(n, kind, draws) for n in k_all] for kind in KINDS])
+    names, names_all = ("bound", "least", "sampled", "error"), ("bound_all", "all", "all_error")
     ds = xr.Dataset(
-        {name: ((*dims, "k"), one[..., i]) for i, name in enumerate(("bound", "least", "sampled", "error"))}
-        | {name: ((*dims, "k_all"), every[..., i]) for i, name in enumerate(("bound_all", "all", "all_error"))}
+        {name: (("rounding", "kind", "k"), one[..., i]) for i, name in enumerate(names)}
+        | {name: (("kind", "k_all", "rounding"), every[..., i]) for i, name in enumerate(names_all)}
         | {"pairs": (("k_pair", "quantile"), [_first_passage(n, runs) for n in k_pair])}
         | {"pairs_least": (("kind", "k_pair"), [[_least(n, 2, "sign", kind) for n in k_pair] for kind in KINDS])}
         | {"authors": ("k_authors", list(AUTHORS.values()))},
@@ -43,10 +43,6 @@ def data(
     )
     ds = ds.merge(_mean(k_mean)).merge(_weights(k_weights))
     return ds.assign_attrs(k_mean=k_mean, k_weights=k_weights, delta=DELTA, runs=runs)
-
-
-def _table(size: Callable[[int, str, str], tuple[float, ...]], k: list[int]) -> Floats:
-    return np.array([[[size(n, rounding, kind) for n in k] for kind in KINDS] for rounding in ROUNDINGS], float)
 
 
 def _inputs(k: int) -> Floats:
@@ -80,17 +76,22 @@ def _least(k: int, s: int, rounding: str, kind: str) -> int:
 
 
 def _one_input(k: int, rounding: str, kind: str, draws: int) -> tuple[float, ...]:
-    """Sufficient and least size at the hardest input, and that sampled, by a line through 0.9 and 1.1 of it."""
+    """Sufficient and least size at the hardest input, and that sampled, with its error.
+
+    Where a line through ln(-ln accuracy) at 0.9 and 1.1 of the least size is at 1 - DELTA.
+    """
     how = {"rounding": rounding, "kind": kind}
     bound, s = ensemble_size(k, delta=DELTA, **how)
     least = _least(k, s, rounding, kind)
+    if k > SAMPLED:
+        return bound, least, np.nan, np.nan
     N = np.floor(0.9 * least), np.ceil(1.1 * least)
-    (low, e_low), (high, e_high) = (
-        sampled_accuracy(k, s=s, N=int(n), draws=draws, seed=k + i, **how) for i, n in enumerate(N)
-    )
-    part = (1 - DELTA - low) / (high - low)
-    error = np.hypot((1 - part) * e_low, part * e_high) / (high - low)
-    return bound, least, N[0] + part * (N[1] - N[0]), error * (N[1] - N[0])
+    measured = [sampled_accuracy(k, s=s, N=int(n), draws=draws, seed=k + i, **how) for i, n in enumerate(N)]
+    right = np.array([found.accuracy for found in measured])
+    y, error = np.log(-np.log(right)), np.array([found.error for found in measured]) / (right * np.log(right))
+    slope = (N[1] - N[0]) / (y[1] - y[0])
+    part = (np.log(-np.log(1 - DELTA)) - y[0]) / (y[1] - y[0])
+    return bound, least, N[0] + part * (N[1] - N[0]), abs(slope) * np.hypot((1 - part) * error[0], part * error[1])
 
 
 def _residual(X: Floats, kind: str) -> tuple[Floats, Floats]:
@@ -105,20 +106,23 @@ def _residual(X: Floats, kind: str) -> tuple[Floats, Floats]:
     return B, vector[:, kept] * np.sqrt(value[kept])
 
 
-def _all_inputs(k: int, rounding: str, kind: str, draws: int) -> tuple[float, ...]:
-    """Sufficient size for all inputs at once, and that sampled: one output errs somewhere unless N^(1/2) > max Z/g."""
+def _all_inputs(k: int, kind: str, draws: int) -> list[tuple[float, ...]]:
+    """By rounding: sufficient size for all inputs at once, and that sampled, (1 - DELTA)^(1/k) for each output.
+
+    It errs somewhere unless N^(1/2) > max_x Z(x)/g(x), Z the residual, g the signed distance to the threshold.
+    """
     X = _inputs(k)[k:]
     B, root = _residual(X, kind)
     high, low = B.max(1), np.where(X.all(1), 0.0, B.min(1))
-    threshold = (high + low) / 2 if rounding == "midway" else 0.0
-    distance = threshold - B[:, 0]  # by symmetry any output will do
+    distance = np.array([(high + low) / 2 - B[:, 0], -B[:, 0]])[:, None]  # by symmetry any output will do
     rng = Generator(Philox(key=k))
-    worst = [(rng.standard_normal((500, root.shape[1])) @ root.T / distance).max(1) for _ in range(draws // 500)]
-    N = np.sort(np.concatenate(worst)) ** 2
+    worst = [(rng.standard_normal((500, root.shape[1])) @ root.T / distance).max(2) for _ in range(draws // 500)]
+    N = np.sort(np.concatenate(worst, axis=1)) ** 2
     level = (1 - DELTA) ** (1 / k)
-    at, spread = level * N.size, (level * (1 - level) * N.size) ** 0.5
-    left, middle, right = (N[min(int(i), N.size - 1)] for i in (at - spread, at, at + spread))
-    return ensemble_size(k, delta=DELTA, rounding=rounding, kind=kind, inputs="all").N, middle, (right - left) / 2
+    spread = (level * (1 - level) / N.shape[1]) ** 0.5
+    left, least, right = np.quantile(N, np.minimum([level - spread, level, level + spread], 1), axis=1)
+    bound = [ensemble_size(k, delta=DELTA, rounding=how, kind=kind, inputs="all").N for how in ROUNDINGS]
+    return list(zip(bound, least, (right - left) / 2, strict=True))
 
 
 def _first_passage(k: int, runs: int) -> Floats:
@@ -151,7 +155,7 @@ recipe = Recipe(
     full={
         "k_mean": 6,
         "k_weights": 16,
-        "k": [4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256],
+        "k": [4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096],
         "k_all": [4, 5, 6, 7, 8, 9, 10, 11],
         "k_pair": [5, 10, 15, 20, 25, 30],
         "draws": 20_000,
