@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 NET = mlp(hidden_layers=4, activation=Relu(), sigma_w=1.0, sigma_b=0.1)
 STEP = 0.45
 """Learning rate in units of 1/lambda_1, the largest eigenvalue; Theta of narrow networks grows by a factor of three."""
+LAZY = 10
+"""Per cent that Theta may move."""
 LOOKS = ("oC1", "^C2", "sC0", "DC3")
 
 
@@ -116,7 +118,7 @@ def _draw_along(axes: "Axes", ds: xr.Dataset) -> None:
     axes.plot(time, np.exp(-time), "k", label=r"$e^{-\lambda_2t}$, $n\to\infty$", zorder=4)
     axes.set(xlabel=r"time $\lambda_2t$", ylabel=r"left of component 2, $1-g_t$", yscale="log")
     axes.set_ylim(None, 1.7)
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", title=r"$f_t-f_0=A\,g_tf^{(2)}+h_t$", title_fontsize=7)
 
 
 def _series(ds: xr.Dataset) -> list[tuple[dict[str, Any], xr.Dataset]]:
@@ -129,12 +131,12 @@ def _draw_aside(axes: "Axes", ds: xr.Dataset) -> None:
     time = float(ds.eigenvalue[1]) * ds.t
     for look, at in _series(ds):
         motion, error = _mean(100 * at.motion)
-        told = rf"$\Theta$ moves by ${motion:.0f}\pm{error:.0f}$ %"
+        told = rf"$\Theta$ moves by ${motion:.0f}\pm{error:.0f}$ %" + (", lazy" if motion < LAZY else "")
         axes.errorbar(time, *_mean(at.aside), **look, label=told)
-    axes.axhline(0, color="k", lw=1.2)
+    axes.axhline(0, color="k", lw=1.2, label=r"straight line, $n\to\infty$")
     axes.set(xlabel=r"time $\lambda_2t$", ylabel=r"off the straight line, $|h_t|/A$")
     axes.set_ylim(None, 1.7 * float(ds.aside.mean("init").max()))
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", title="as in (b)", title_fontsize=7)
 
 
 def _draw_each(axes: "Axes", ds: xr.Dataset) -> None:
@@ -157,11 +159,11 @@ recipe = Recipe(
     draw=draw,
     full={
         "N": 256,
-        "series": [[50, 0.5], [200, 0.5], [800, 0.5], [800, 0.1]],
+        "series": [[100, 0.5], [300, 0.5], [900, 0.5], [900, 0.1]],
         "inits": 4,
         "last": 2.5,
         "components": [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233],
-        "t_shown": [20.0, 400.0, 2500.0],
+        "t_shown": [80.0, 400.0, 2000.0],
     },
     draft={
         "N": 40,

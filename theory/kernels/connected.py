@@ -7,9 +7,9 @@ from math import frexp
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from ...core.backend import Array
+from ...core.blas import one_thread
 from .chain import ERF, Chain, Tables
 from .close_pairs import close_pairs
 from .distances import abrelu_distances
@@ -184,12 +184,9 @@ def rescale(out: Kernels, powers: Sequence[int]) -> None:
                     np.ldexp(array[one], power, out=array[one])
 
 
-_BLAS = ThreadpoolController()
-
-
 def in_threads(work: Any, jobs: Iterator[int], threads: int) -> None:
     """Call ``work(job)`` for all, the next job to the next free thread; linear algebra stays within its thread."""
-    with _BLAS.limit(limits=1, user_api="blas"):
+    with one_thread():
         if threads == 1:
             for job in jobs:
                 work(job)

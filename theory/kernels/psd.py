@@ -13,6 +13,7 @@ from scipy.linalg.blas import dsymv, dtrsm
 from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from ...core.backend import Array
+from ...core.blas import threads_for
 from ...core.errors import ConvergenceError
 
 
@@ -40,7 +41,8 @@ class Cholesky:
 
     def solve(self, b: Array) -> Array:
         """A^-1 b; b has shape (n, k)."""
-        return dpotrs(self.packed, b, lower=1)[0]
+        with threads_for(len(b)):
+            return dpotrs(self.packed, b, lower=1)[0]
 
     def multiply(self, v: Array) -> Array:
         """A v; v has shape (n,)."""
@@ -48,7 +50,8 @@ class Cholesky:
 
     def whiten(self, b: Array) -> Array:
         """L^-1 b; b has shape (n, k)."""
-        return dtrsm(1.0, self.packed, b, lower=1)
+        with threads_for(len(b)):
+            return dtrsm(1.0, self.packed, b, lower=1)
 
     def matrix(self) -> Array:
         """The matrix that was given: A without noise and jitter; shape (n, n)."""
@@ -59,7 +62,8 @@ class Cholesky:
 
     def inverse_triangle(self) -> Array:
         """A^-1 on and above the diagonal, zero below it, in C order; shape (n, n)."""
-        inverse, _ = dpotri(self.packed, lower=1)
+        with threads_for(len(self.packed)):
+            inverse, _ = dpotri(self.packed, lower=1)
         return np.triu(inverse.T)
 
     def eigh(self) -> tuple[Array, Array]:
@@ -102,7 +106,8 @@ def cholesky(matrix: Array, noise: float = 0.0) -> Cholesky:
 def _factor(packed: Array, diagonal: Array) -> tuple[Array, bool]:
     """Overwrite the lower triangle by L; False where a pivot is not above rounding, n eps of its diagonal."""
     np.einsum("ii->i", packed)[...] = diagonal
-    packed, info = dpotrf(packed, lower=1, clean=0, overwrite_a=1)
+    with threads_for(len(packed)):
+        packed, info = dpotrf(packed, lower=1, clean=0, overwrite_a=1)
     above = np.diagonal(packed) ** 2 > diagonal.size * np.finfo(float).eps * diagonal
     return packed, info == 0 and bool(above.all())
 

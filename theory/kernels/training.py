@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...core.backend import Array
+from ...core.blas import threads_for
 from ...core.errors import require
 from .psd import Cholesky, cholesky
 
@@ -135,18 +136,17 @@ class Trained:
     def _mean(self, X_test: Any) -> Array:
         """m_s, shape (points, outputs)."""
         cross = self._kernels(self._points(X_test), self.X, self._kinds()[:1])[0]
-        return cross @ self._weights
+        with threads_for(len(self.X)):
+            return cross @ self._weights
 
     def _conditional(self, X_test: Any) -> tuple[Array, Array]:
-        """m_s, shape (points, outputs), and C_ss, shape (points, points).
-
-        The kernels come before the factor: threads of BLAS that still spin after it would slow them down.
-        """
+        """m_s, shape (points, outputs), and C_ss, shape (points, points)."""
         X_test, kind = self._points(X_test), self._kinds()[:1]
         cross, test = self._kernels(X_test, self.X, kind)[0], self._kernels(X_test, None, kind)[0]
         half = self._factor.whiten(cross.T)
-        test -= half.T @ half
-        return cross @ self._weights, test
+        with threads_for(len(half)):
+            test -= half.T @ half
+            return cross @ self._weights, test
 
     def _labelled(self, mean: Array, axes: Sequence[str] = ()) -> xr.DataArray:
         """Shape (*axes, x1), with the outputs last where y has them."""
