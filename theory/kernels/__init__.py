@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .mixture import ScaleMixture
     from .network import Network, mlp, serial
     from .network_features import NetworkFeatures
+    from .network_training import TrainedNetwork, tangent_motion, train
     from .normalise import Dropout, LayerNorm
     from .permutation import ensemble_accuracy, ensemble_size, permutation_ntk, permutation_weights, sampled_accuracy
     from .positions import AvgPool, Flatten, GlobalAvgPool
@@ -116,6 +117,7 @@ _WHERE = {
     "Swish": "series",
     "Tanh": "series",
     "Taxonomy": "taxonomy",
+    "TrainedNetwork": "network_training",
     "UniversalFeatures": "universal_features",
     "arc_cosine_kernel": "features",
     "attention_estimate": "attention",
@@ -156,6 +158,8 @@ _WHERE = {
     "sliced_wasserstein1": "prior_distance",
     "sphere_spectrum": "spectra",
     "tangent_kernel": "empirical",
+    "tangent_motion": "network_training",
+    "train": "network_training",
     "transfer_error": "generalisation",
     "wasserstein2": "prior_distance",
     "zonal_kernel": "spectra",
