@@ -1,0 +1,169 @@
+"""Single layers in closed form, and kernels that must not depend on how they are computed or on units."""
+
+import numpy as np
+import pytest
+
+import mattis as mt
+
+nn = mt.nn
+X = np.random.default_rng(0).standard_normal((300, 5))
+IMAGES = np.random.default_rng(1).standard_normal((6, 5, 4, 3))
+BIG = 2.0**300
+
+
+def conv(**options):
+    return nn.Conv(**({"filter_shape": (3, 3), "sigma_w": 1.3, "sigma_b": 0.2} | options))
+
+
+def mean_products(x):
+    """Sum over positions and channels of x x', over their number."""
+    flat = x.reshape(len(x), -1)
+    return flat @ flat.T / flat.shape[1]
+
+
+LINEAR = {
+    "SAME even": nn.Conv(filter_shape=(2, 2)),
+    "VALID": nn.Conv(filter_shape=(3, 2), padding="VALID", strides=(2, 1)),
+    "CIRCULAR": nn.Conv(filter_shape=(4, 3), padding="CIRCULAR", strides=(1, 2)),
+    "AvgPool": nn.AvgPool(window=(2, 3), strides=(3, 1)),
+    "AvgPool of its window": nn.AvgPool(window=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("head", [nn.Flatten(), nn.GlobalAvgPool()], ids=["flat", "pooled"])
+def test_linear_layers_act_on_the_inputs(name, head):
+    """Random weights do not change products: a convolution has the mean of its patches, a pool that of its windows."""
+    layer = LINEAR[name]
+    moved = layer._patches(IMAGES) if isinstance(layer, nn.Conv) else layer.apply(None, IMAGES)
+    want = mean_products(moved if isinstance(head, nn.Flatten) else moved.mean((1, 2)))
+    np.testing.assert_allclose(nn.serial(layer, head, nn.Dense()).kernel(IMAGES).nngp, want, rtol=1e-12, atol=1e-14)
+
+
+def test_standard_parametrisation():
+    """Theta = fan_in <K> + 1 of one layer, fan_in that of a filter, of all channels, of the units before."""
+    flat, size = nn.Flatten(), 9 * 3
+    one = conv(parametrisation="standard")
+    K = nn.serial(conv(sigma_w=1.0, sigma_b=0.0), flat, nn.Dense()).kernel(IMAGES).nngp.values  # mean over windows
+    found = nn.serial(one, flat, nn.Dense(sigma_w=1.5)).kernel(IMAGES)
+    np.testing.assert_allclose(found.ntk, found.nngp.values + 1.5**2 * (size * K + 1), rtol=1e-12)
+    dense = nn.Dense(sigma_w=0.7, parametrisation="standard")  # no bias, no 1
+    flat_K = mean_products(IMAGES)
+    np.testing.assert_allclose(nn.serial(flat, dense).kernel(IMAGES).ntk, 60 * flat_K, rtol=1e-12)
+    wide = nn.serial(flat, nn.Dense(sigma_w=0.9, units=11), nn.Erf(), dense).kernel(IMAGES)
+    inner = nn.serial(flat, nn.Dense(sigma_w=0.9), nn.Erf(), nn.Dense(sigma_w=0.7)).kernel(IMAGES)
+    hidden = inner.nngp.values / 0.7**2
+    np.testing.assert_allclose(wide.ntk, inner.ntk.values - inner.nngp.values + 11 * hidden, rtol=1e-12)
+
+
+def test_layer_norm():
+    """K/sqrt((a + epsilon)(b + epsilon))."""
+    K = nn.serial(nn.Dense(sigma_w=0.1)).kernel(X[:7]).nngp.values
+    a = np.diag(K) + 0.5
+    found = nn.serial(nn.Dense(sigma_w=0.1), nn.LayerNorm(epsilon=0.5)).kernel(X[:7])
+    np.testing.assert_allclose(found.nngp, K / np.sqrt(np.outer(a, a)), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [conv(), nn.Relu(), conv(filter_shape=(1, 5)), nn.LeakyRelu(0.2), nn.Flatten(), nn.Dense(sigma_w=1.2)],
+        [conv(filter_shape=(2, 3)), nn.Relu(), nn.Flatten(), nn.Dense()],
+        [conv(strides=(2, 1)), nn.Relu(), nn.GlobalAvgPool(), nn.Dense()],
+        [conv(padding="VALID"), nn.Erf(), nn.Flatten(), nn.Dense()],
+        [conv(padding="CIRCULAR"), nn.Relu(), conv(), nn.Relu(), nn.GlobalAvgPool(), nn.Dense(sigma_b=0.4)],
+        [conv(units=7, parametrisation="standard"), nn.Relu(), nn.Flatten(), nn.Dense()],
+        [conv(units=7), nn.Relu(), nn.GlobalAvgPool(), nn.Dense(parametrisation="standard")],
+        [nn.Flatten(), nn.Dense(units=7), nn.Relu(), nn.Dense(parametrisation="standard")],
+    ],
+)
+def test_compiled_and_layered_agree(layers):
+    """Whatever the compiled loops take, they give what the layers do, which another layer forces."""
+    one, two = nn.serial(*layers).kernel(IMAGES), nn.serial(*layers, nn.Identity()).kernel(IMAGES)
+    np.testing.assert_allclose(one.nngp, two.nngp, rtol=1e-12)
+    np.testing.assert_allclose(one.ntk, two.ntk, rtol=1e-12)
+
+
+def in_units(layers, unit):
+    """All biases, and the outputs before Erf, in another unit."""
+    for layer in layers:
+        if isinstance(layer, nn.Erf):
+            yield nn.Erf(layer.A, layer.B / unit, layer.c)
+            unit = 1.0
+        elif isinstance(layer, nn.Dense):
+            yield nn.Dense(sigma_w=layer.sigma_w, sigma_b=layer.sigma_b * unit)
+        elif isinstance(layer, nn.Conv):
+            yield conv(sigma_w=layer.sigma_w, sigma_b=layer.sigma_b * unit)
+        else:
+            yield layer
+
+
+D = nn.Dense(sigma_w=1.3, sigma_b=0.4)
+RELU = [D, nn.Relu(), D, nn.LeakyRelu(0.2), D]
+MIXED = [D, nn.Relu(), D, nn.Erf(1.1, 0.8, 0.3), D, nn.Relu(), D]
+TREE = [conv(), nn.Relu(), conv(), nn.Relu(), nn.GlobalAvgPool(), D]
+
+
+@pytest.mark.parametrize(("layers", "x"), [(RELU, X[:9]), (MIXED, X[:9]), (TREE, IMAGES)], ids=["relu", "erf", "conv"])
+@pytest.mark.parametrize("unit", [BIG, 1 / BIG, 2.0**500])
+def test_units(layers, x, unit):
+    """Inputs and biases in another unit: the kernels in its square, as numbers or by log_scale, however asked."""
+    rest = 1.0 if layers is MIXED else unit
+    base, net = nn.serial(*layers), nn.serial(*in_units(layers, unit))
+    gain = 2 * np.log(rest)
+    n = len(x)
+    out = np.empty((n, n))
+    streamed = net.kernel(unit * x, get="ntk", out=out, memory=2**12)
+    for pair, want in (
+        (net.kernel(unit * x), base.kernel(x)),
+        (net.kernel(unit * x[:4], unit * x), base.kernel(x[:4], x)),
+        (net.kernel(unit * x[:4], unit * x[4:] / 2**9), base.kernel(x[:4], x[4:] / 2**9)),
+    ):
+        scale = np.exp(gain - pair.log_scale)
+        np.testing.assert_allclose(pair.nngp, want.nngp * scale, rtol=1e-12)
+        np.testing.assert_allclose(pair.ntk, want.ntk * scale, rtol=1e-12)
+    np.testing.assert_allclose(out, base.kernel(x).ntk * np.exp(gain - streamed.log_scale), rtol=1e-12)
+
+
+def test_units_at_several_depths():
+    net, base = nn.serial(*in_units(RELU, 2.0**500)), nn.serial(*RELU)
+    pair, want = (
+        net.kernel(2.0**500 * X[:5], depths=(1, 2), stable=True),
+        base.kernel(X[:5], depths=(1, 2), stable=True),
+    )
+    for i, scale in enumerate(np.exp(1000 * np.log(2) - pair.log_scale)):
+        for name in ("nngp", "ntk", "ntk_sqdist"):
+            np.testing.assert_allclose(getattr(pair, name)[i], getattr(want, name)[i] * scale, rtol=1e-11, atol=1e-300)
+
+
+@pytest.mark.parametrize("activation", [nn.Relu(), nn.Erf()], ids=["relu", "erf"])
+def test_close_pairs_of_a_later_tile(activation):
+    """Rows 250 and 3 nearly coincide, and rows 3 and 140, 250 of two sets."""
+    x = X.copy()
+    x[250] = x[3] + 1e-7 * np.eye(5)[1]
+    net = nn.mlp(hidden_layers=3, activation=activation, sigma_w=1.4, sigma_b=0.1)
+    want = net.kernel(x[[3, 250]], stable=True)
+    for pair, at in ((net.kernel(x, stable=True), (250, 3)), (net.kernel(x[200:], x[:100], stable=True), (50, 3))):
+        for name in ("nngp_sqdist", "ntk_sqdist", "ntk"):
+            np.testing.assert_allclose(getattr(pair, name)[at], getattr(want, name)[1, 0], rtol=1e-9)
+
+
+def test_a_zero_row_is_that_of_the_layers():
+    x = np.vstack([X[:3], np.zeros(5)])
+    for activation in (nn.Relu(), nn.Abs(), nn.Erf()):
+        net = nn.mlp(hidden_layers=2, activation=activation, sigma_w=1.3)
+        for stable in (False, True):
+            pair, want = net.kernel(x, stable=stable), nn.serial(net, nn.Identity()).kernel(x)
+            np.testing.assert_allclose(pair.ntk, want.ntk, rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(pair.nngp, want.nngp, rtol=1e-12, atol=1e-15)
+
+
+def test_the_worst_error_of_all_tiles_is_told():
+    """The steepest input is in the first tile of several, in memory and streamed."""
+    x = 0.1 * X
+    x[0] *= 100
+    net = nn.mlp(hidden_layers=1, activation=nn.Tanh())
+    want = net.kernel(x[:1]).quadrature_error
+    assert want > 10 * net.kernel(x[1:]).quadrature_error
+    assert net.kernel(x).quadrature_error >= want
+    assert net.kernel(x, get="ntk", out=np.empty((300, 300)), memory=2**22).quadrature_error >= want
