@@ -158,9 +158,9 @@ recipe = Recipe(
     full={
         "n": [64, 128, 256, 512, 1024, 2048, 4096],
         "held": 1000,
-        "tests": 2000,
-        "subsets": 5,
-        "noise": [1e-3, 1e-2, 1e-1, 1.0],
+        "tests": 2500,
+        "subsets": 4,
+        "noise": [1e-3, 1e-2, 1e-1],
     },
     draft={"n": [16, 32, 64], "held": 40, "tests": 50, "subsets": 2, "noise": [1e-3, 1e-1]},
 )

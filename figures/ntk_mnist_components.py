@@ -131,8 +131,8 @@ def _draw_aside(axes: "Axes", ds: xr.Dataset) -> None:
     time = float(ds.eigenvalue[1]) * ds.t
     for look, at in _series(ds):
         motion, error = _mean(100 * at.motion)
-        told = rf"$\Theta$ moves by ${motion:.0f}\pm{error:.0f}$ %" + (", lazy" if motion < LAZY else "")
-        axes.errorbar(time, *_mean(at.aside), **look, label=told)
+        told = f"{motion:.0f}\\pm{error:.0f}$ %" if motion > LAZY else f"{motion:.1f}\\pm{error:.1f}$ %, lazy"
+        axes.errorbar(time, *_mean(at.aside), **look, label=rf"$\Theta$ moves by ${told}")
     axes.axhline(0, color="k", lw=1.2, label=r"straight line, $n\to\infty$")
     axes.set(xlabel=r"time $\lambda_2t$", ylabel=r"off the straight line, $|h_t|/A$")
     axes.set_ylim(None, 1.7 * float(ds.aside.mean("init").max()))

@@ -198,6 +198,7 @@ def test_the_table_of_networks_is_what_type_checkers_see():
     assert seen == mattis.nn._WHERE
     for name, module in seen.items():
         assert getattr(mattis.nn, name).__module__ == f"mattis.theory.kernels.{module}"
+        assert name not in seen.values(), f"{name} is a module too, which an import would put in its place"
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -14,10 +14,10 @@ import pytest
 from scipy.special import ndtr
 
 from mattis.core.errors import ConvergenceError
-from mattis.theory.kernels import feature_ridge as ridge_module
-from mattis.theory.kernels.feature_ridge import feature_ridge
+from mattis.theory.kernels import ridge as ridge_module
 from mattis.theory.kernels.features import ArcCosineFeatures, arc_cosine_kernel, kernel_estimate
 from mattis.theory.kernels.network_features import NetworkFeatures
+from mattis.theory.kernels.ridge import feature_ridge
 from mattis.theory.kernels.shifted_duals import relu_dual
 from mattis.theory.kernels.universal_features import (
     UniversalFeatures,

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.random import Generator, Philox
 
 from mattis.core.errors import ConvergenceError
-from mattis.theory.kernels import learning_curve as module
+from mattis.theory.kernels import generalisation as module
 from mattis.theory.kernels.generalisation import empirical_spectrum, learning_curve, transfer_error
 from mattis.theory.kernels.spectra import sphere_spectrum
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from .depth_kernels import DeepKernels, LimitFunction, deep_kernels, limit_function
     from .descent import GradientDescent
     from .empirical import draw_parameters, empirical_kernel, tangent_kernel
-    from .feature_ridge import feature_ridge
     from .features import ArcCosineFeatures, arc_cosine_kernel, kernel_estimate
     from .flow import GradientFlow
     from .generalisation import empirical_spectrum, learning_curve, transfer_error
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from .prior_matching import fit_prior
     from .psd import NotPositiveDefinite
     from .regression import GaussianProcess
+    from .ridge import feature_ridge
     from .scikit import ScikitKernel
     from .series import Elementwise, Hermite, Monomial, Polynomial, Swish, Tanh
     from .spectra import SphereSpectrum, product_spectrum, sphere_spectrum, zonal_kernel
@@ -136,7 +136,7 @@ _WHERE = {
     "ensemble_accuracy": "permutation",
     "ensemble_size": "permutation",
     "expected_error": "teacher_student",
-    "feature_ridge": "feature_ridge",
+    "feature_ridge": "ridge",
     "finite_width_grams": "deep_kernel_finite",
     "fit_prior": "prior_matching",
     "gaussian_kl": "prior_distance",
