@@ -76,12 +76,12 @@ class _Collection:
         self.images = load_images(name)
         grey = self.images.grey.values[:60_000]
         self.mean, self.std = grey.mean(), grey.std()
-        self.order = np.random.default_rng(1).permutation(60_000)
+        rng = np.random.default_rng(1)
+        self.order, self.tests = rng.permutation(60_000), 60_000 + rng.permutation(10_000)
 
     def subset(self, k: int, trained: int, tests: int) -> tuple[Floats, Classes]:
         """Pixels (image, 784) and classes of ``trained`` training images, then of ``tests`` test images."""
-        train = self.order[k * trained : (k + 1) * trained]
-        chosen = np.concatenate([train, 60_000 + k * tests + np.arange(tests)])
+        chosen = np.concatenate([self.order[k * trained :][:trained], self.tests[k * tests :][:tests]])
         pixels = (self.images.grey.values[chosen].reshape(len(chosen), -1) - self.mean) / self.std
         return pixels, self.images.label.values[chosen].astype(np.int64)
 
@@ -114,11 +114,11 @@ def draw(ds: xr.Dataset) -> "Figure":
             _draw_gain(panel, errors.sel(images=name))
         column[2].set_xlabel("training images $n$")
     axes[0, 0].set(ylabel="test error [%], noise chosen", xscale="log", yscale="log")
-    axes[1, 0].set_ylabel(f"NTK $-$ NNGP [%],\nnoise {float(ds.noise[0]):g}")
-    axes[2, 0].set_ylabel("NTK $-$ NNGP [%],\nnoise chosen")
-    for axis in (axes[0, 0].yaxis, axes[0, 0].xaxis):
+    axes[1, 0].set_ylabel(f"NTK $-$ NNGP [points],\nnoise {float(ds.noise[0]):g}")
+    axes[2, 0].set_ylabel("NTK $-$ NNGP [points],\nnoise chosen")
+    for axis, ticks in ((axes[0, 0].xaxis, ds.n.values[::2]), (axes[0, 0].yaxis, [5, 10, 20, 30])):
+        axis.set_ticks(ticks)
         axis.set_major_formatter("{x:g}")
-    axes[0, 0].set_xticks(ds.n.values[::2])
     axes[0, 0].minorticks_off()
     for panel, letter in zip(axes.flat, "abcdef", strict=True):
         panel.text(0.98, 0.95, f"({letter})", transform=panel.transAxes, ha="right", va="top")
@@ -140,6 +140,7 @@ def _draw_gain(axes: "Axes", error: xr.DataArray) -> None:
     for k, net in enumerate(error.net.values):
         mean, bar = _mean(more.sel(net=net))
         axes.errorbar(error.n * 1.04 ** (k - 1), mean, bar, marker=MARKERS[k], color=f"C{k}", mfc="w", lw=0.8)
+    axes.margins(y=0.2)
     for y, word in ((0.95, "NNGP better"), (0.05, "NTK better")):
         axes.text(
             0.02, y, word, transform=axes.transAxes, va="top" if y > 0.5 else "bottom", fontsize=7, style="italic"
