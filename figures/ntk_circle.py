@@ -164,9 +164,8 @@ def _draw_functions(axes: "Axes", ds: xr.Dataset, colour: str) -> None:
     axes.plot(ds.gamma, ds.f[:10].T, color=colour, lw=0.5, alpha=0.7)
     axes.plot(ds.point, ds.label, "ko", ms=4, zorder=5, label=r"$f^*=x_1x_2$")
     inside = ((ds.f > band[0]) & (ds.f < band[2])).mean("gamma").values
-    told = (
-        rf"$n={int(ds.network)}$: ${inside.mean():.2f}\pm{inside.std(ddof=1) / np.sqrt(len(inside)):.2f}$ within 10-90%"
-    )
+    share = rf"{inside.mean():.2f}\pm{inside.std(ddof=1) / np.sqrt(len(inside)):.2f}"
+    told = rf"$n={int(ds.network)}$, 10 of {len(inside)} drawn: ${share}$ within 10-90%"
     axes.plot([], [], color=colour, lw=0.9, label=told)
     axes.set(ylabel=rf"$f(\cos\gamma,\sin\gamma)$ at $t={T_MEAN:g}$", ylim=(-1.05, 0.65))
     axes.legend(loc="lower right")
