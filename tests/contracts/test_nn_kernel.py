@@ -105,6 +105,27 @@ def test_stable_distances_of_a_whole_set():
         np.testing.assert_allclose(out["ntk_sqdist"], pair.ntk_sqdist, rtol=1e-12, atol=1e-13)
 
 
+def test_nothing_is_read_before_it_is_written(monkeypatch):
+    """Memory as it comes may hold anything: with 1e308 in it a reading is an overflow, and an error here."""
+    fresh = np.empty
+    expected = {name: net.kernel(X, stable=True) for name, net in NETWORKS.items() if name in ("relu", "erf", "mixed")}
+
+    def full(shape, *args, **kw):
+        array = fresh(shape, *args, **kw)
+        if array.dtype == np.float64:
+            array.fill(1e308)
+        return array
+
+    monkeypatch.setattr(np, "empty", full)
+    for name, pair in expected.items():
+        out = {what: np.zeros((300, 300)) for what in ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist")}
+        NETWORKS[name].kernel(X, stable=True, out=out, memory=2**20)
+        again = NETWORKS[name].kernel(X, stable=True)
+        for what, streamed in out.items():
+            np.testing.assert_array_equal(getattr(again, what), getattr(pair, what))
+            np.testing.assert_allclose(streamed, getattr(pair, what), rtol=1e-12, atol=1e-13)
+
+
 def test_images_are_vectors_to_dense_layers():
     one = ON_IMAGES["dense"].kernel(IMAGES)
     two = nn.serial(nn.Dense(sigma_w=1.2), nn.Relu(), nn.Dense()).kernel(IMAGES.reshape(7, -1))

@@ -63,6 +63,8 @@ def block(one: Rows, two: Rows, at: tuple[int, int, int, int], lower: bool, leve
     a, b, bounds = one.tables, two.tables, np.array(at)
     G = one.x[i0:i1] @ two.x[j0:j1].T
     distances = out.nngp_sqdist.size + out.ntk_sqdist.size > 0
+    if lower:
+        fill_diagonal(a, slice(i0, i1), level, out)
     near = np.zeros(G.shape if distances else (0, 0), np.bool_)
     if distances and not (a.laws[1:, 0] == ERF).any():
         abrelu_distances(
@@ -128,8 +130,6 @@ def connected_kernel(
     def work(i0: int) -> None:
         i1 = min(i0 + ROWS, n1)
         block(one, two, (i0, i1, 0, i1 if symmetric else n2), symmetric, level, out)
-        if symmetric:
-            fill_diagonal(one.tables, slice(i0, i1), level, out)
 
     in_threads(work, iter(range((n1 - 1) // ROWS * ROWS, -1, -ROWS)), threads)
     rescale(out, powers)
@@ -150,8 +150,6 @@ def connected_tile(
         n1, n2 = len(a.x), len(b.x)
         out = allocate((len(depths), n1, n2), names)
         block(a, b, (0, n1, 0, n2), diagonal, level, out)
-        if diagonal:
-            fill_diagonal(a.tables, slice(0, n1), level, out)
         rescale(out, powers)
         return {name: getattr(out, name) for name in names}
 
