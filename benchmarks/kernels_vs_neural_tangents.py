@@ -33,6 +33,8 @@ SIGMAS = {"sigma_w": 1.4, "sigma_b": 0.1}
 UNITS = {"relu": nn.Relu(), "erf": nn.Erf()}
 TARGETS = {("relu", False): (3, 8.5, 19), ("relu", True): (2.8, 7, 15), ("erf", False): (2.7, 6.5, 16)}
 DEPTHS = (3, 10, 40)
+REST = 0.3
+"""Seconds."""
 
 
 class Peer:
@@ -73,12 +75,17 @@ def timed(work):
 
 
 def in_turn(repeats, ours, peer):
-    """Medians of ours and of the peer, measured in turn after one call of each; the last result of ours."""
+    """Medians of ours and of the peer, measured in turn after one call of each; the last result of ours.
+
+    Threads of linear algebra spin on after a call; each measurement waits until those of the other are asleep.
+    """
     ours(), peer()
     mine, theirs = [], []
     for _ in range(repeats):
+        time.sleep(REST)
         told, found = timed(ours)
         mine.append(told)
+        time.sleep(REST)
         theirs.append(peer())
     medians = [
         {key: float(np.median([t[key] for t in times])) for key in ("wall", "cpu")} if times[0] else None

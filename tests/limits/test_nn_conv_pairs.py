@@ -9,7 +9,8 @@ import pytest
 from scipy.special import erf, roots_hermite
 
 from mattis.theory.kernels.conv_layers import ConvChain
-from mattis.theory.kernels.conv_pairs import _share, conv_kernel
+from mattis.theory.kernels.conv_pairs import conv_kernel
+from mattis.theory.kernels.workers import in_threads
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "kernel_numbers.json").read_text())["cntk"]
 RELU, LEAKY, ERF = (0.0, 0.0, 1.0, 0.0), (0.0, -0.4, 1.3, 0.0), (1.0, 1.1, 0.8, 0.3)
@@ -205,4 +206,4 @@ def test_images_on_their_side(pooled):
 
 def test_a_task_that_fails_is_heard_of():
     with pytest.raises(ZeroDivisionError):
-        _share(lambda task: 1 // (task - 3), 8, 2)
+        in_threads(lambda task: 1 // (task - 3), range(8), 2)

@@ -1,19 +1,17 @@
 """Kernels of fully connected networks: tiles of the Gram matrix, carried through all layers while they are warm."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from math import frexp
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...core.backend import Array
-from ...core.blas import one_thread
 from .chain import ERF, Chain, Tables
 from .close_pairs import close_pairs
 from .distances import abrelu_distances
 from .strips import covariances
+from .workers import in_threads
 
 ROWS = 128
 """Of a tile: its Gram matrix and its part of the kernels stay in the second-level cache."""
@@ -131,7 +129,7 @@ def connected_kernel(
         i1 = min(i0 + ROWS, n1)
         block(one, two, (i0, i1, 0, i1 if symmetric else n2), symmetric, level, out)
 
-    in_threads(work, iter(range((n1 - 1) // ROWS * ROWS, -1, -ROWS)), threads)
+    in_threads(work, range((n1 - 1) // ROWS * ROWS, -1, -ROWS), threads)
     rescale(out, powers)
     return out._replace(exponent=left)
 
@@ -180,25 +178,3 @@ def rescale(out: Kernels, powers: Sequence[int]) -> None:
             for array in out[:4]:
                 if array.size:
                     np.ldexp(array[one], power, out=array[one])
-
-
-def in_threads(work: Any, jobs: Iterator[int], threads: int) -> None:
-    """Call ``work(job)`` for all, the next job to the next free thread; linear algebra stays within its thread."""
-    with one_thread():
-        if threads == 1:
-            for job in jobs:
-                work(job)
-            return
-        lock = threading.Lock()
-
-        def run() -> None:
-            while True:
-                with lock:
-                    job = next(jobs, None)
-                if job is None:
-                    return
-                work(job)
-
-        with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(run) for _ in range(threads)]:
-                done.result()

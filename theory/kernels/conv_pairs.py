@@ -9,11 +9,7 @@ a few images, whatever n is: GlobalAvgPool about (5 + 16 L) H W^2 numbers, Flatt
 Source: R. Novak et al., ICLR 2019, arXiv:1810.05148; S. Arora et al., NeurIPS 2019, arXiv:1904.11955.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from math import isqrt
-from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +19,7 @@ from ...core.jit import njit
 from .arcs import STRIP
 from .conv_layers import ConvChain, Line, layers, tables
 from .conv_rows import Frame, pad
+from .workers import in_threads
 
 _POOLED_SIDE, _FLAT_SIDE = 4, 32
 """Images on a side of one task: enough pairs to repay their tables and the call."""
@@ -54,13 +51,15 @@ def conv_kernel(
             i = (isqrt(8 * task + 1) - 1) // 2
             j = task - i * (i + 1) // 2
         a, b = slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side)
-        (u, s), (v, t) = tables(x[a], chain, *image), tables(y[b], chain, *image)
-        s, t = _of_rows(s, x.shape[2], pooled, True), _of_rows(t, x.shape[2], pooled, False)
-        out[:, a, b] = _tile(u, v, s, t, chain, frame, line, pooled, ntk, x2 is None and i == j)
+        diagonal = x2 is None and i == j
+        u, of_u = tables(x[a], chain, *image)
+        v, of_v = (u, of_u) if diagonal else tables(y[b], chain, *image)
+        s, t = _of_rows(of_u, x.shape[2], pooled, True), _of_rows(of_v, x.shape[2], pooled, False)
+        out[:, a, b] = _tile(u, v, s, t, chain, frame, line, pooled, ntk, diagonal)
         if x2 is None:
             out[:, b, a] = out[:, a, b].swapaxes(1, 2)
 
-    _share(one, rows * (rows + 1) // 2 if x2 is None else rows * columns, threads)
+    in_threads(one, range(rows * (rows + 1) // 2 if x2 is None else rows * columns), threads)
     return out[0], out[1] if ntk else None
 
 
@@ -72,23 +71,6 @@ def _of_rows(found: Array, cols: int, pooled: bool, left: bool) -> Array:
     wide = np.empty((n, L, two, H, cols, stride))
     wide[:] = found[..., :cols, None] if left else found[..., None, :]
     return wide.reshape(n, L, two, H, cols * stride)
-
-
-def _share(one: Callable[[int], None], tasks: int, threads: int) -> None:
-    """Run every task once; each thread takes the next when it is done with its last."""
-    queue, stop = count(), Event()
-
-    def work() -> None:
-        while not stop.is_set() and (task := next(queue)) < tasks:
-            one(task)
-
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for worker in [pool.submit(work) for _ in range(threads)]:
-                worker.result()
-        except BaseException:
-            stop.set()
-            raise
 
 
 def _whole(H: int, W: int, chain: ConvChain) -> tuple[Frame, Line]:

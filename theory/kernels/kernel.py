@@ -124,7 +124,8 @@ def _convolutions(
 ) -> tuple[Mapping[str, Any], int]:  # fmt: skip
     """The compiled convolutions, at once or tile by tile; the power of two left out."""
     other = x1 if x2 is None else x2
-    largest = max(float(np.einsum("nhwc,nhwc->nhw", x, x).max()) for x in (x1, other)) / x1.shape[-1]
+    sets = (x1,) if x2 is None else (x1, x2)
+    largest = max(float(np.einsum("nhwc,nhwc->nhw", x, x).max()) for x in sets) / x1.shape[-1]
     chain, power, fits = in_range(plan.chain, plan.names, largest)
     gain, shift = plan.readout.sigma_w**2, ldexp(plan.readout.sigma_b**2, -power)
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ...core.backend import namespace_of, to_host
 from ...core.memory import in_units
-from .connected import Tile, in_threads
+from .connected import Tile
+from .workers import in_threads
 
 
 def edge_of(memory: float, threads: int, bytes_per_pair: float, largest: int) -> int:
@@ -40,7 +41,7 @@ def fill(tile: Tile, targets: Mapping[str, Any], symmetric: bool, edge: int, thr
                 if symmetric and i != j:
                     targets[name][..., columns, rows] = np.swapaxes(block, -1, -2)
 
-    in_threads(work, iter(range(len(places) - 1, -1, -1)), threads)
+    in_threads(work, range(len(places) - 1, -1, -1), threads)
 
 
 def announce(targets: Mapping[str, Any], edge: int, threads: int, bytes_per_pair: float) -> None:
