@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 import mattis as mt
+from mattis.theory.kernels.tiles import edge_of
 
 nn = mt.nn
 X = np.random.default_rng(8).standard_normal((300, 11))
@@ -91,6 +92,26 @@ def test_depths(name, stable):
             np.testing.assert_allclose(getattr(pair, what).sel(depth=depth), getattr(cut, what), rtol=1e-13, atol=2e-15)
 
 
+def test_depths_tile_by_tile():
+    """Several depths at once into arrays with an axis for them, in tiles that keep within the memory they are given."""
+    net, names = NETWORKS["relu"], ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist")
+    want = net.kernel(X, depths=(1, 3, 4), stable=True)
+    out = {name: np.empty((3, 300, 300)) for name in names}
+    net.kernel(X, depths=(1, 3, 4), stable=True, out=out, memory=2**21, threads=2)
+    for name in names:
+        np.testing.assert_allclose(out[name], getattr(want, name), rtol=1e-12, atol=1e-13)
+    one = np.empty((300, 300))
+    net.kernel(X, get="ntk", out=one, memory=2**19)
+    np.testing.assert_allclose(one, want.ntk[2], rtol=1e-13)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("memory", [2.0**18, 2.0**21, 2.0**30])
+def test_tiles_keep_within_memory(memory, threads):
+    edge = edge_of(memory, threads, 33.0, 1024)
+    assert threads * 33 * edge**2 <= memory < threads * 33 * (edge + 128) ** 2 or edge == 1024
+
+
 def test_stable_distances_of_a_whole_set():
     """q1 + q2 - 2 k of far pairs, both triangles, streamed too."""
     for name in ("relu", "erf", "mixed"):
@@ -144,7 +165,9 @@ def test_scales_beyond_floating_point():
         np.testing.assert_allclose(pair.nngp / pair.ntk, unit.nngp / unit.ntk, rtol=1e-11)
         np.testing.assert_allclose(pair.ntk_sqdist / pair.ntk, unit.ntk_sqdist / unit.ntk, rtol=1e-11, atol=1e-13)
     several = nn.mlp(hidden_layers=300, activation=nn.Relu(), sigma_w=10.0).kernel(X[:6], depths=(1, 100, 300))
-    assert several.log_scale[0] == several.log_scale[1] == 0 < several.log_scale[2]
+    assert several.log_scale[0] == several.log_scale[1] == 0
+    deep = nn.mlp(hidden_layers=300, activation=nn.Relu(), sigma_w=10.0).kernel(X[:6])
+    np.testing.assert_allclose(several.log_scale[2], deep.log_scale, rtol=1e-15)
     one = nn.mlp(hidden_layers=100, activation=nn.Relu(), sigma_w=10.0).kernel(X[:6])
     np.testing.assert_allclose(several.ntk.sel(depth=100), one.ntk, rtol=1e-14)
 
@@ -235,6 +258,8 @@ def test_overflow_names_the_layer():
         deep.kernel(X)
     with pytest.raises(OverflowError, match=re.escape("layer 1 (Exp) gives a covariance beyond")):
         nn.serial(dense, nn.Exp(), dense).kernel(X)
+    with pytest.raises(OverflowError, match=re.escape("layer 0 (Dense) gives a variance beyond the range")):
+        nn.mlp(hidden_layers=1, activation=nn.Relu(), sigma_w=2.0**9).kernel(2.0**505 * X[:3])
 
 
 def test_not_a_layer():

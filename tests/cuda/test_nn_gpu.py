@@ -187,7 +187,7 @@ FAULTS = [
     ("nngp[at] = k;", "nngp[at] = t;"),
     ("((c2 > 2e-14) ? c2 : (0.0 * c2))", "fabs(c2)"),
     ("if (lower) ntk[mirrored] = t;", ""),
-    ("t = own[row + i];", ""),
+    ("own[row + i]", "own[i]"),
 ]
 
 
@@ -290,7 +290,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 DeviceArray.__module__ = "cupy"
 OF_CUPY = {"clip", "cumsum", "diag", "dot", "einsum", "flip", "isfinite", "pad", "sum", "swapaxes", "tril", "where"}
-OF_CUPY |= {"arcsin", "arctan2", "cos", "exp", "sqrt", "empty_like", "zeros_like"}
+OF_CUPY |= {"arctan2", "cos", "exp", "expm1", "sin", "sqrt", "empty_like", "zeros_like"}
 FROM_HOST = {"arange", "asarray", "ascontiguousarray", "empty", "eye", "zeros"}
 
 

@@ -96,12 +96,13 @@ def test_units_of_both_kinds():
 @pytest.mark.parametrize("depth", [1, 3, 10, 40])
 @pytest.mark.parametrize("stable", [False, True])
 @pytest.mark.parametrize("activation", [nn.Relu(), nn.Abs(), nn.Erf()], ids=["relu", "abs", "erf"])
-def test_diagonals_and_duplicates(activation, stable, depth):
+@pytest.mark.parametrize("length", [1.0, 1e4, 1e8])
+def test_diagonals_and_duplicates(activation, stable, depth, length):
     """The diagonal to 1e-14 of the exact recursion; a duplicated row is that diagonal, at distance zero."""
     net = nn.mlp(hidden_layers=depth, activation=activation, sigma_w=1.4, sigma_b=0.1)
-    x = np.random.default_rng(3).standard_normal((9, 13))
+    x = length * np.random.default_rng(3).standard_normal((9, 13))
     x[6] = x[2]
-    pair = net.kernel(x, stable=stable)
+    pair, apart = net.kernel(x, stable=stable), net.kernel(x[:3], x[2:], stable=stable)
     averages = {"ABRelu": lambda a: abrelu(activation.al, activation.be), "Erf": lambda a: erf}[
         type(activation).__name__
     ](0)
@@ -110,8 +111,8 @@ def test_diagonals_and_duplicates(activation, stable, depth):
             q, t = exact(x[i].tolist(), x[i].tolist(), [averages] * depth, 1.4, 0.1)
             assert relative(pair.nngp.values[i, i], q[0]) < 1e-14
             assert relative(pair.ntk.values[i, i], t[0]) < 1e-14
-    if stable or activation != nn.Erf():  # a plain Erf layer multiplies the rounding of a duplicate by its slope
-        assert abs(pair.ntk.values[6, 2] / pair.ntk.values[2, 2] - 1) < 1e-14
+    for twice in (pair.ntk.values[6, 2], apart.ntk.values[2, 0], apart.ntk.values[2, 4]):
+        assert abs(twice / pair.ntk.values[2, 2] - 1) < 1e-14
     if stable:
         assert pair.ntk_sqdist.values[6, 2] == pair.nngp_sqdist.values[2, 6] == pair.ntk_sqdist.values[4, 4] == 0
 

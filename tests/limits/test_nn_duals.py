@@ -2,11 +2,13 @@
 
 import re
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 import mattis as mt
+from mattis.theory.kernels.expressions import DUALS
 
 nn = mt.nn
 ACTIVATIONS = {
@@ -127,6 +129,29 @@ def test_homogeneity(name):
     one, two = net.kernel(x), net.kernel(c[:, None] * x)
     np.testing.assert_allclose(two.nngp, np.outer(c, c) * one.nngp.values, rtol=1e-13)
     np.testing.assert_allclose(two.ntk, np.outer(c, c) * one.ntk.values, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["erf", "sigmoid_like", "gelu", "gaussian", "gabor", "sin", "cos"])
+@pytest.mark.parametrize("q", [1e-8, 1.0, 1e4, 1e8, 1e15])
+def test_coincident_inputs_of_any_length(name, q):
+    """The table at 60 digits, where 1 - r^2 and a b - k^2 have some: rounding is not divided by them."""
+    activation = ACTIVATIONS[name]
+    with mp.workdps(60):
+        a, entry = mp.mpf(q), DUALS[activation.entry]
+        known = {"a": a, "b": a, "k": a, "pi": mp.pi, "where": lambda condition, x, y: x if condition else y}
+        known |= {f: getattr(mp, f) for f in ("sqrt", "exp", "expm1", "sin", "cos", "atan2")}
+        known |= dict(zip(entry.parameters, map(mp.mpf, activation.parameters()), strict=True))
+        for left, right in entry.steps:
+            known[left] = eval(right, {}, known)
+        want = [float(eval(text, {}, known)) for text in (entry.V, entry.slope, entry.V_a)]
+    np.testing.assert_allclose(activation.dual(q, q, q, derivative=True), want, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["tanh", "swish", "polynomial"])
+def test_variances_of_different_sizes(name):
+    """One series is short and the other long: either first."""
+    V, slope = ACTIVATIONS[name].dual(0.01, 0.3, 40.0)
+    np.testing.assert_allclose(ACTIVATIONS[name].dual(40.0, 0.3, 0.01), (V, slope), rtol=1e-14)
 
 
 def test_rbf_is_radial():

@@ -14,7 +14,7 @@ IMAGES = np.random.default_rng(1).standard_normal((3, 5, 4, 2))
 
 def on_images(padding, strides, pool):
     conv = nn.Conv(filter_shape=(3, 2), sigma_w=1.1, sigma_b=0.2, padding=padding, strides=strides)
-    other = nn.Conv(filter_shape=(1, 2), sigma_w=1.1, sigma_b=0.2, padding=padding, parametrisation="standard")
+    other = nn.Conv(filter_shape=(1, 3), sigma_w=1.1, sigma_b=0.2, padding=padding, parametrisation="standard")
     return nn.serial(conv, nn.Erf(), other, pool, nn.Flatten(), DENSE)
 
 

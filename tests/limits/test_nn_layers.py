@@ -40,6 +40,24 @@ def test_linear_layers_act_on_the_inputs(name, head):
     np.testing.assert_allclose(nn.serial(layer, head, nn.Dense()).kernel(IMAGES).nngp, want, rtol=1e-12, atol=1e-14)
 
 
+def test_windows():
+    """Of an even window the odd row and column are added after; a torus repeats itself; pools by loops."""
+
+    def moved(x, down, right):
+        return np.roll(x, (-down, -right), (1, 2))
+
+    zeros = np.pad(IMAGES, ((0, 0), (1, 2), (0, 1), (0, 0)))
+    found = nn.Conv(filter_shape=(4, 2))._patches(IMAGES)
+    for part, (u, v) in zip(np.split(found, 8, -1), np.ndindex(4, 2), strict=True):
+        np.testing.assert_array_equal(part, zeros[:, u : u + 5, v : v + 4])
+    found = nn.Conv(filter_shape=(2, 3), padding="CIRCULAR")._patches(IMAGES)
+    for part, (u, v) in zip(np.split(found, 6, -1), np.ndindex(2, 3), strict=True):
+        np.testing.assert_array_equal(part, moved(IMAGES, u, v - 1))
+    found = nn.AvgPool(window=(2, 3), strides=(3, 1)).apply(None, IMAGES)
+    want = [[IMAGES[:, i : i + 2, j : j + 3].mean((1, 2)) for j in (0, 1)] for i in (0, 3)]
+    np.testing.assert_allclose(found, np.moveaxis(want, 2, 0), rtol=1e-14)
+
+
 def test_standard_parametrisation():
     """Theta = fan_in <K> + 1 of one layer, fan_in that of a filter, of all channels, of the units before."""
     flat, size = nn.Flatten(), 9 * 3
@@ -125,6 +143,32 @@ def test_units(layers, x, unit):
     np.testing.assert_allclose(out, base.kernel(x).ntk * np.exp(gain - streamed.log_scale), rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+def test_the_larger_set_decides_the_scale(kind):
+    """K between a set whose own kernel is in range and one whose is not, either first."""
+    steep = nn.Dense(sigma_w=2.0**7)
+    layers = [nn.Flatten(), nn.Dense(), nn.Relu(), steep, nn.Relu(), steep]
+    if kind == "conv":
+        layers = [conv(sigma_w=1.0, sigma_b=0.0), nn.Relu(), conv(sigma_w=2.0**7, sigma_b=0.0), nn.Relu()]
+        layers += [nn.Flatten(), steep]
+    net, want = nn.serial(*layers), nn.serial(*layers).kernel(IMAGES[:2], IMAGES[2:]).nngp
+    small, large = 2.0**490 * IMAGES[:2], 2.0**506 * IMAGES[2:]
+    for pair, nngp in ((net.kernel(small, large), want), (net.kernel(large, small), want.T)):
+        assert np.isfinite(pair.ntk).all()
+        np.testing.assert_allclose(np.log(pair.nngp) + pair.log_scale, np.log(nngp) + 996 * np.log(2), rtol=1e-12)
+
+
+def test_scales_after_bounded_units():
+    """Erf units forget the scale of the inputs; what follows may leave the range all the same."""
+    steep = nn.Conv(filter_shape=(3, 3), sigma_w=2.0**60)
+    tail = [layer for _ in range(12) for layer in (nn.Relu(), steep)]
+    unit = [layer for _ in range(12) for layer in (nn.Relu(), nn.Conv(filter_shape=(3, 3)))]
+    head = [nn.Relu(), nn.Flatten(), nn.Dense()]
+    found = nn.serial(conv(), nn.Erf(), steep, *tail, *head).kernel(IMAGES)
+    want = nn.serial(conv(), nn.Erf(), nn.Conv(filter_shape=(3, 3)), *unit, *head).kernel(IMAGES)
+    np.testing.assert_allclose(np.log(found.ntk) + found.log_scale, np.log(want.ntk) + 13 * 120 * np.log(2), rtol=1e-12)
+
+
 def test_units_at_several_depths():
     net, base = nn.serial(*in_units(RELU, 2.0**500)), nn.serial(*RELU)
     pair, want = (
@@ -136,16 +180,90 @@ def test_units_at_several_depths():
             np.testing.assert_allclose(getattr(pair, name)[i], getattr(want, name)[i] * scale, rtol=1e-11, atol=1e-300)
 
 
+PAIRS = ((250, 3), (251, 200), (299, 140), (130, 129), (20, 7))
+
+
 @pytest.mark.parametrize("activation", [nn.Relu(), nn.Erf()], ids=["relu", "erf"])
-def test_close_pairs_of_a_later_tile(activation):
-    """Rows 250 and 3 nearly coincide, and rows 3 and 140, 250 of two sets."""
-    x = X.copy()
-    x[250] = x[3] + 1e-7 * np.eye(5)[1]
+def test_close_pairs_of_any_tile(activation):
+    """Rows of very different lengths, a few of which nearly coincide, of one set and of two."""
+    x = X * np.geomspace(0.1, 10, 300)[np.random.default_rng(2).permutation(300), None]
+    for i, j in PAIRS:
+        x[i] = x[j] + 1e-7 * np.eye(5)[1]
     net = nn.mlp(hidden_layers=3, activation=activation, sigma_w=1.4, sigma_b=0.1)
-    want = net.kernel(x[[3, 250]], stable=True)
-    for pair, at in ((net.kernel(x, stable=True), (250, 3)), (net.kernel(x[200:], x[:100], stable=True), (50, 3))):
-        for name in ("nngp_sqdist", "ntk_sqdist", "ntk"):
-            np.testing.assert_allclose(getattr(pair, name)[at], getattr(want, name)[1, 0], rtol=1e-9)
+    one, two = net.kernel(x, stable=True), net.kernel(x[100:], x, stable=True)
+    for i, j in PAIRS:
+        want = net.kernel(x[[j, i]], stable=True)
+        for pair, row in ((one, i), *(((two, i - 100),) if i >= 100 else ())):
+            for name in ("nngp_sqdist", "ntk_sqdist", "ntk"):
+                np.testing.assert_allclose(getattr(pair, name)[row, j], getattr(want, name)[1, 0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("activation", [nn.Relu(), nn.Erf()], ids=["relu", "erf"])
+def test_a_bias_does_not_part_inputs(activation):
+    """Distances behind a large last bias are those without."""
+    layers = [nn.Dense(sigma_w=1.4, sigma_b=0.1), activation]
+    want = nn.serial(*layers, nn.Dense(sigma_w=0.1)).kernel(X[:9], stable=True)
+    found = nn.serial(*layers, nn.Dense(sigma_w=0.1, sigma_b=100.0)).kernel(X[:9], stable=True)
+    for name in ("nngp_sqdist", "ntk_sqdist"):
+        np.testing.assert_allclose(getattr(found, name), getattr(want, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("activation", [nn.Relu(), nn.Abs(), nn.Erf()], ids=["relu", "abs", "erf"])
+def test_plain_kernels_of_close_inputs(activation):
+    """The angle of a pair at distance d has the rounding of its cosine over d, no more: of the loops and the layers."""
+    net = nn.mlp(hidden_layers=3, activation=activation, sigma_w=1.4, sigma_b=0.1)
+    for gap in (1e-3, 1e-4, 1e-5, 1e-6):
+        x = np.array([X[0], X[0] + gap * X[1]])
+        want = net.kernel(x, stable=True).ntk[0, 1]
+        for plain in (net, nn.serial(net, nn.Identity())):
+            np.testing.assert_allclose(plain.kernel(x).ntk[0, 1], want, rtol=2e-14 + 3e-15 / gap)
+
+
+def test_opposite_inputs():
+    """1 - rho = 2 up to rounding: V of ReLU units is sigma_b^2, that of Abs the diagonal."""
+    for activation, at_pi in ((nn.Relu(), 0.0), (nn.Abs(), 1.0)):
+        net = nn.mlp(hidden_layers=1, activation=activation, sigma_w=1.3)
+        for stable in (False, True):
+            found = np.diag(net.kernel(X, -X, stable=stable).nngp.values)
+            np.testing.assert_allclose(found, at_pi * np.diag(net.kernel(X).nngp.values), rtol=1e-13, atol=1e-13)
+
+
+def test_dropout():
+    """Variances, of both sets, over keep, those of the NTK too; a LayerNorm behind it shows them in pairs."""
+    dense, drop = nn.Dense(sigma_w=1.2), nn.Dropout(keep=0.4)
+    one, two = nn.serial(dense).kernel(X[:7]), nn.serial(dense, drop).kernel(X[:7])
+    for name in ("nngp", "ntk"):
+        K = getattr(one, name).values
+        np.testing.assert_allclose(getattr(two, name), K + (1 / 0.4 - 1) * np.diag(np.diag(K)), rtol=1e-13)
+    K, normed = nn.serial(dense).kernel(X[:7], X[7:10]), nn.serial(dense, drop, nn.LayerNorm()).kernel(X[:7], X[7:10])
+    a, b = (np.diag(nn.serial(dense).kernel(x).nngp.values) for x in (X[:7], X[7:10]))
+    np.testing.assert_allclose(normed.nngp, 0.4 * K.nngp.values / np.sqrt(np.outer(a, b)), rtol=1e-11)
+
+
+def test_errors_travel():
+    """The error of a series of the second set, and of any branch."""
+    dense = nn.Dense()
+    small, large = nn.serial(dense, nn.Tanh(), dense), 30 * X[:5]
+    worst = small.kernel(large).quadrature_error
+    assert worst > 10 * small.kernel(X[:5]).quadrature_error
+    assert small.kernel(X[:5], large).quadrature_error == small.kernel(large, X[:5]).quadrature_error == worst
+    for branches in ((nn.Identity(), small), (small, nn.Identity())):
+        net = nn.serial(nn.FanOut(2), nn.parallel(*(nn.serial(dense, b) for b in branches)), nn.FanInSum())
+        assert net.kernel(large).quadrature_error >= worst / 10
+
+
+def test_sums_that_are_no_limit_are_refused():
+    """ReLU units after a sum with ReLU units in it; a sum that shares weights with a branch beside it."""
+    dense = nn.Dense()
+
+    def block(first, second):
+        return [nn.FanOut(2), nn.parallel(first, second), nn.FanInSum()]
+
+    for pair in ((nn.Identity(), dense), (dense, nn.Identity())):
+        with pytest.raises(ValueError, match="needs Gaussian channels"):
+            nn.serial(dense, nn.Relu(), *block(*pair), nn.Relu(), dense).kernel(X[:3])
+        with pytest.raises(ValueError, match="two branches share random weights"):
+            nn.serial(dense, *block(nn.serial(*block(*pair)), nn.Identity())).kernel(X[:3])
 
 
 def test_a_zero_row_is_that_of_the_layers():
@@ -158,12 +276,13 @@ def test_a_zero_row_is_that_of_the_layers():
             np.testing.assert_allclose(pair.nngp, want.nngp, rtol=1e-12, atol=1e-15)
 
 
-def test_the_worst_error_of_all_tiles_is_told():
-    """The steepest input is in the first tile of several, in memory and streamed."""
+@pytest.mark.parametrize("row", [0, 299])
+def test_the_worst_error_of_all_tiles_is_told(row):
+    """The steepest input is in the first or the last of several tiles, in memory and streamed."""
     x = 0.1 * X
-    x[0] *= 100
+    x[row] *= 100
     net = nn.mlp(hidden_layers=1, activation=nn.Tanh())
-    want = net.kernel(x[:1]).quadrature_error
-    assert want > 10 * net.kernel(x[1:]).quadrature_error
+    want = net.kernel(x[row : row + 1]).quadrature_error
+    assert want > 10 * net.kernel(np.delete(x, row, 0)).quadrature_error
     assert net.kernel(x).quadrature_error >= want
     assert net.kernel(x, get="ntk", out=np.empty((300, 300)), memory=2**22).quadrature_error >= want

@@ -179,3 +179,18 @@ def test_bad_arguments(changed, error, told):
     parameters, X, y = problem(ERF, (3,), 2)
     with pytest.raises(error, match=told):
         train(ERF, parameters, **({"X": X, "y": y, "learning_rate": 0.1, "steps": 1} | changed))
+
+
+def test_empirical_means():
+    """f f' over the outputs, averaged over draws, with the standard error; seeds share no draw."""
+    x, found = normal(5, 2, 3), {}
+    for seed in (1, 2):
+        draws = [mt.nn.draw_parameters(ERF, (3,), units=6, outputs=4, seed=(seed, draw)) for draw in range(3)]
+        f = np.array([ERF.apply(parameters, x) for parameters in draws])
+        K = np.einsum("dio,djo->dij", f, f) / 4
+        nngp = mt.nn.empirical_kernel(ERF, x, units=6, draws=3, seed=seed, outputs=4)["nngp"]
+        np.testing.assert_allclose(nngp.mean, K.mean(0), rtol=1e-13)
+        np.testing.assert_allclose(nngp.std, K.std(0, ddof=1), rtol=1e-11)
+        np.testing.assert_allclose(nngp.error, nngp.std / 3**0.5, rtol=1e-14)
+        found[seed] = set(K[:, 0, 0])
+    assert not found[1] & found[2]

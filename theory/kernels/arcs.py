@@ -52,6 +52,8 @@ STRIP = {"nogil": True, "fastmath": FAST, "boundscheck": False, "error_model": "
     1.6010353865724098,
 )
 HALF_PI = pi / 2
+ROUNDING = 4e-15
+"""Of 1 - r^2, computed from covariances."""
 
 
 @njit(fastmath=FAST, inline="always")
@@ -84,11 +86,17 @@ def angle(r: float) -> tuple[float, float]:
 
 
 @njit(fastmath=FAST, inline="always")
-def arcsine(r: float) -> tuple[float, float]:
-    """Asin r and sqrt(1 - r^2) of r in [-1, 1]; the first exact to rounding as r -> 0."""
+def arcsine(r: float, w1: float, w2: float) -> tuple[float, float]:
+    """Asin r and sqrt(1 - r^2) of an erf unit, r = 2 b^2 k w1 w2, w = 1/sqrt(1 + 2 b^2 q); exact to rounding as r -> 0.
+
+    1 - r^2 = w1^2 + w2^2 - w1^2 w2^2 + (2 b^2)^2 (q1 q2 - k^2) w1^2 w2^2, and where the last term, zero for coincident
+    inputs, is within rounding it is left out: the root is never that of a rounding error.
+    """
     a = abs(r)
     near = a > 0.5
-    S = sqrt((1.0 - a) * (1.0 + a))
+    least = w1 * w1 + w2 * w2 - w1 * w1 * w2 * w2
+    rest = (1.0 - a) * (1.0 + a)
+    S = sqrt(rest if rest - least > ROUNDING else least)
     arc = S * angle_ratio(0.5 * (1.0 - a) if near else r * r)
     large = HALF_PI - arc
     large = large if r > 0.0 else -large

@@ -151,5 +151,5 @@ class FanInSum(Layer):
             cross=add([s.cross for s in state]),
             gaussian=all(s.gaussian for s in state),
             fresh=all(s.fresh for s in state),
-            channels=state[0].channels,
+            error=max(s.error for s in state),
         )

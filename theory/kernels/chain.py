@@ -53,7 +53,8 @@ class Chain:
         laws, layers = np.zeros((L + 1, 6)), np.zeros((L, 2, square.size))
         q, t = np.empty((L + 1, square.size)), np.empty((L + 1, square.size))
         laws[0, 1], laws[0, 5] = self.sigma_w2[0] / d, self.sigma_b2[0]
-        q[0] = t[0] = laws[0, 1] * square + laws[0, 5]
+        with np.errstate(over="ignore"):
+            q[0] = t[0] = laws[0, 1] * square + laws[0, 5]
         self._refuse_overflow(q[0], 0)
         exponents = [0]
         for layer in range(L):
@@ -84,7 +85,7 @@ class Chain:
         _, a, b, c = self.activations[layer]
         gain = self.sigma_w2[layer + 1]
         square = _ldexp(b * b, e)
-        if not isfinite(square * float(q.max(initial=0.0))):
+        if not isfinite(4 * square * float(q.max(initial=0.0))):
             raise OverflowError(
                 f"{self.names[2 * layer + 1]} receives a variance beyond 2^{e}: take smaller sigma_w before it"
             )
@@ -92,7 +93,7 @@ class Chain:
         shift = gain * c * c + self.sigma_b2[layer + 1]
         s2 = 1 + 2 * square * q
         law = np.array([ERF, amplitude, rate, 2 * square, 0.0, shift])
-        q_next = amplitude * np.arcsin(2 * square * q / s2) + shift
+        q_next = amplitude * np.arctan2(2 * square * q, np.sqrt(1 + 4 * square * q)) + shift
         root = np.sqrt(s2)
         return law, np.array([root, 1 / root]), q_next, q_next + rate / np.sqrt(1 + 4 * square * q) * t, 0
 

@@ -83,10 +83,9 @@ def _plain(k: float, t: float, q1: float, q2: float, law: Any) -> tuple[float, f
         slope = law[1] - law[2] * theta
         k = law[2] * scale * sine + slope * k + law[5]
     else:
-        w = 1.0 / sqrt((1.0 + law[3] * q1) * (1.0 + law[3] * q2))
-        r = min(1.0, max(-1.0, law[3] * k * w))
-        arc, root = arcsine(r)
-        slope = law[2] * w / root
+        w1, w2 = 1.0 / sqrt(1.0 + law[3] * q1), 1.0 / sqrt(1.0 + law[3] * q2)
+        arc, root = arcsine(law[3] * k * w1 * w2, w1, w2)
+        slope = law[2] * w1 * w2 / root
         k = law[1] * arc + law[5]
     return k, k + slope * t
 

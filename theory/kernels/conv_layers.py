@@ -10,7 +10,7 @@ one difference meet: those of one p_1' - p_1 go through all layers before the ne
 Source: R. Novak et al., ICLR 2019, arXiv:1810.05148; S. Arora et al., NeurIPS 2019, arXiv:1904.11955.
 """
 
-from math import asin, pi, sqrt
+from math import atan2, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -95,9 +95,9 @@ def _next_variance(row: Array, activation: Array, q: Array, first: Array, second
         for j in range(frame.cols):
             v, at = row[i * frame.stride + j], frame.origin + i * frame.stride + j
             if activation[0] == ERF:
-                w2 = 1 / (1 + 2 * b * b * v)
-                second[i, j] = sqrt(w2)
-                q[at] = 2 * a * a / pi * asin(2 * b * b * v * w2) + c * c
+                twice = 2 * b * b * v
+                second[i, j] = 1 / sqrt(1 + twice)
+                q[at] = 2 * a * a / pi * atan2(twice, sqrt(1 + 2 * twice)) + c * c
             else:
                 first[i, j] = sqrt(v)
                 second[i, j] = 1 / first[i, j] if v > 0 else 0.0

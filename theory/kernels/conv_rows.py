@@ -23,7 +23,6 @@ from .arcs import STRIP, angle, arcsine
 ERF = 1
 """Code of a erf(b x) + c; 0 is a min(x, 0) + b max(x, 0)."""
 _COINCIDENT = 1 - 1e-14  # of |rho|: the two fields differ by rounding only
-_BELOW_ONE = 1 - 2.0**-53
 
 
 class Frame(NamedTuple):
@@ -89,11 +88,9 @@ def erf(
     """V into ``out`` and V' into ``slope`` of k; rows i and j of the tables hold nothing and w."""
     A, b2, c2 = 2 * a * a / pi, 2 * b * b, c * c
     for f in range(out.size):
-        w = b2 * left[1, i, f] * right[1, j, f]
-        r = w * k[f]
-        r = _BELOW_ONE if r > _BELOW_ONE else r
-        r = -_BELOW_ONE if r < -_BELOW_ONE else r
-        arc, root = arcsine(r)
+        w1, w2 = left[1, i, f], right[1, j, f]
+        w = b2 * w1 * w2
+        arc, root = arcsine(w * k[f], w1, w2)
         slope[f] = A * w / root
         out[f] = A * arc + c2
 

@@ -5,7 +5,8 @@ With (u, v) normal of covariance [[a, k], [k, b]],
     V = E[phi(u) phi(v)],    slope = dV/dk = E[phi'(u) phi'(v)],    V_a = dV/da = E[phi''(u) phi(v)]/2.
 
 Each entry is written once, in Python's grammar, with ``where(condition, x, y)`` for a choice. Coincident inputs
-(1 - rho^2 < 2e-14) get the angle 0 or pi, never the root of a rounding error.
+(1 - rho^2 < 2e-14) get the angle 0 or pi, never the root of a rounding error; the same for determinants, whose term
+a b - k^2 is left out where it is within rounding.
 """
 
 import ast
@@ -39,7 +40,9 @@ _ANGLE = (
 )
 _DECAY = (
     ("P", "(1 + 2 * c * a) * (1 + 2 * c * b)"),
-    ("D", "P - 4 * c * c * k * k"),
+    ("least", "1 + 2 * c * (a + b)"),
+    ("full", "P - 4 * c * c * k * k"),
+    ("D", "where(full - least > 4e-15 * P, full, least)"),
     ("D_a", "2 * c * (1 + 2 * c * b)"),
 )
 
@@ -55,11 +58,13 @@ DUALS: dict[str, Dual] = {
         ("A", "B", "c"),
         (
             ("g", "2 * B * B"),
-            ("h", "1 / sqrt((1 + g * a) * (1 + g * b))"),
+            ("h", "1 / sqrt(1 + g * a) / sqrt(1 + g * b)"),
             ("r", "g * k * h"),
-            ("w", "sqrt((1 - r) * (1 + r))"),
+            ("least", "(1 + g * a + g * b) * h * h"),
+            ("full", "(1 - r) * (1 + r)"),
+            ("w", "sqrt(where(full - least > 4e-15, full, least))"),
         ),
-        V="A * A * 2 / pi * asin(r) + c * c",
+        V="A * A * 2 / pi * atan2(r, w) + c * c",
         slope="A * A * 2 / pi * g * h / w",
         V_a="-A * A / pi * g * r / ((1 + g * a) * w)",
     ),
@@ -67,27 +72,30 @@ DUALS: dict[str, Dual] = {
         (),
         (
             ("P", "(1 + a) * (1 + b)"),
-            ("D", "P - k * k"),
+            ("least", "1 + a + b"),
+            ("full", "P - k * k"),
+            ("D", "where(full - least > 4e-15 * P, full, least)"),
             ("w", "sqrt(D)"),
             ("top", "k * k + a * b * D"),
             ("arc", "atan2(k, w)"),
+            ("e", "D - least"),
+            ("over", "1 / (4 * pi * (1 + a) * (1 + a))"),
         ),
         V="k / 4 + (top / (P * w) + k * arc) / (2 * pi)",
-        slope="1 / 4 + arc / (2 * pi) + (1 / D + (1 - a * b) / P + 1) * k / (2 * pi * w)",
-        V_a=(
-            "(b * (D + a * (1 + b)) / (P * w) - top * (1 + b) / (P * w) * (1 / P + 1 / (2 * D))"
-            " - k * k * (1 + b) / (2 * P * w)) / (2 * pi)"
-        ),
+        slope="1 / 4 + arc / (2 * pi) + (1 / D + (2 + a + b) / P) * k / (2 * pi * w)",
+        V_a="(b * (a - a * a + 2 * b + 2) + e * (a * (a + b) + 5 * (a + b) + 4 + (a + 3) * e)) * over / (D * w)",
     ),
     "sine": Dual(
         ("A", "w", "phase"),
         (
-            ("minus", "exp(-w * w * ((a + b) / 2 - k))"),
-            ("plus", "cos(2 * phase) * exp(-w * w * ((a + b) / 2 + k))"),
+            ("m", "where(k > 0, k, -k)"),
+            ("near", "exp(-w * w * ((a + b) / 2 - m)) * expm1(-2 * w * w * m)"),
+            ("odd", "where(k > 0, -near, near)"),
+            ("even", "2 * exp(-w * w * ((a + b) / 2 + k))"),
         ),
-        V="A * A / 2 * (minus - plus)",
-        slope="A * A * w * w / 2 * (minus + plus)",
-        V_a="-A * A * w * w / 4 * (minus - plus)",
+        V="A * A / 2 * (odd + sin(phase) * sin(phase) * even)",
+        slope="A * A * w * w / 2 * (odd + cos(phase) * cos(phase) * even)",
+        V_a="-A * A * w * w / 4 * (odd + sin(phase) * sin(phase) * even)",
     ),
     "exponential": Dual(
         ("c",),
@@ -112,7 +120,9 @@ DUALS: dict[str, Dual] = {
             ("S_a", "(0.5 + 2 * c * b - S * D_a) / D"),
             ("t", "k / D"),
             ("r", "1 / sqrt(D)"),
-            ("odd", "r * (exp(t - S) - exp(-t - S)) / 2"),
+            ("m", "where(k > 0, t, -t)"),
+            ("near", "r * exp(m - S) * expm1(-2 * m) / 2"),
+            ("odd", "where(k > 0, -near, near)"),
             ("even", "r * (exp(t - S) + exp(-t - S)) / 2"),
         ),
         V="odd",
@@ -138,8 +148,8 @@ DUALS: dict[str, Dual] = {
         V_a="(value - k * rate / 2) * over_a",
     ),
 }
-_NAMES = {"atan2": "arctan2", "asin": "arcsin"}
-_FUNCTIONS = ("sqrt", "exp", "cos", "atan2", "asin", "where")
+_NAMES = {"atan2": "arctan2"}
+_FUNCTIONS = ("sqrt", "exp", "expm1", "sin", "cos", "atan2", "where")
 
 
 @lru_cache

@@ -43,8 +43,7 @@ def _erf(k: Any, t: Any, m: int, law: Any, inverse: float, inverses: Any) -> Non
     gain, rate, twice, shift = law[1], law[2], law[3], law[5]
     for j in range(m):
         w = inverse * inverses[j]
-        r = min(1.0, max(-1.0, twice * k[j] * w))
-        arc, root = arcsine(r)
+        arc, root = arcsine(twice * k[j] * w, inverse, inverses[j])
         slope = rate * w / root
         next_k = gain * arc + shift
         k[j] = next_k
