@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class ConvergenceError(RuntimeError):
@@ -29,12 +30,39 @@ def require(ok: Any, name: str, value: Any, must: str) -> None:
         ...
     ValueError: alpha must be >= 0, got -0.1 at index (1,)
     """
-    ok, value = np.broadcast_arrays(np.asarray(ok, bool), np.asarray(value))
+    ok = np.asarray(ok, bool)
     if ok.all():
         return
+    if ok.ndim == 0:
+        raise ValueError(f"{name} must be {must}, got {_quoted(value)}")
+    ok, value = np.broadcast_arrays(ok, np.asarray(value))
     at = np.unravel_index(int(np.argmin(ok)), ok.shape)
-    where = f" at index {tuple(int(i) for i in at)}" if ok.ndim else ""
-    raise ValueError(f"{name} must be {must}, got {value[at].item()!r}{where}")
+    raise ValueError(f"{name} must be {must}, got {_quoted(value[at])} at index {tuple(int(i) for i in at)}")
+
+
+def real_array(value: Any, name: str) -> NDArray[np.float64]:
+    """Return ``value`` as float64; ``ValueError`` unless it holds real numbers, in rows of one length.
+
+    >>> real_array([1, 2.5], "y")
+    array([1. , 2.5])
+    >>> real_array([1j], "y")
+    Traceback (most recent call last):
+        ...
+    ValueError: y must hold real numbers, got [1j]
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must hold real numbers in rows of one length, got {_quoted(value)}") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must hold real numbers, got {_quoted(value)}")
+    return array.astype(np.float64)
+
+
+def _quoted(value: Any) -> str:
+    """A value as one writes it, cut where it is long."""
+    told = repr(value.item() if isinstance(value, np.generic) else value)
+    return told if len(told) <= 80 else f"{told[:76]} ..."
 
 
 def require_integer(value: Any, name: str, low: int, high: int, must: str) -> None:

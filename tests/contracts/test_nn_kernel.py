@@ -221,7 +221,7 @@ def test_scales_beyond_floating_point():
         ),
         (
             lambda: nn.serial(nn.Dense(), nn.FanOut(2), nn.parallel(nn.Identity(), nn.Gelu()), nn.FanInSum()).kernel(X),
-            "layer 3 (FanInSum): two branches share random weights",
+            "layer 3 (FanInSum): two branches share weights or have a mean",
         ),
         (lambda: nn.serial(nn.Dense(), nn.FanOut(2)).kernel(X), "the network ends in branches"),
         (lambda: nn.Dense(sigma_w=-1.0), "Dense: sigma_w must be in [0, inf), got -1.0"),

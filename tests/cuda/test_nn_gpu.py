@@ -185,7 +185,7 @@ FAULTS = [
     ("(long long)layer * n1 + row + i", "(long long)layer * n1 + i"),
     ("(long long)layer * n2 + column + j", "(long long)layer * n2 + j"),
     ("nngp[at] = k;", "nngp[at] = t;"),
-    ("((c2 > 2e-14) ? c2 : (0.0 * c2))", "fabs(c2)"),
+    ("((c2 > 2e-14) ? c2 : 0.0)", "fabs(c2)"),
     ("if (lower) ntk[mirrored] = t;", ""),
     ("own[row + i]", "own[i]"),
 ]

@@ -77,8 +77,7 @@ def test_derivatives(name, triple):
         step = h * np.eye(3)[i]
         return (activation.dual(*(triple + step))[0] - activation.dual(*(triple - step))[0]) / (2 * h)
 
-    if name != "sign":
-        np.testing.assert_allclose(slope, change(1), rtol=2e-8, atol=1e-9)
+    np.testing.assert_allclose(slope, change(1), rtol=2e-8, atol=1e-9)
     np.testing.assert_allclose(up, change(0), rtol=2e-8, atol=1e-9)
     np.testing.assert_allclose(activation.dual(*triple[::-1], derivative=True)[2], change(2), rtol=2e-8, atol=1e-9)
 
@@ -152,6 +151,19 @@ def test_variances_of_different_sizes(name):
     """One series is short and the other long: either first."""
     V, slope = ACTIVATIONS[name].dual(0.01, 0.3, 40.0)
     np.testing.assert_allclose(ACTIVATIONS[name].dual(40.0, 0.3, 0.01), (V, slope), rtol=1e-14)
+
+
+@EACH
+def test_opposite_inputs(name):
+    """At k = -q, of both signs of the rounding: V = E phi(u) phi(-u), in the range of |V| <= E phi^2, from any side."""
+    activation = ACTIVATIONS[name]
+    for q in np.random.default_rng(5).uniform(0.1, 2, 50):
+        V, slope = activation.dual(q, -q, q)
+        near, near_slope = activation.dual(q, -q * (1 - 1e-7), q)
+        np.testing.assert_allclose(V, near, atol=3e-4)
+        np.testing.assert_allclose(slope, near_slope, atol=3e-3)
+    assert nn.Relu().dual(0.3, -0.3, 0.3) == (0, 0)
+    assert nn.Sign().dual(0.3, -0.3, 0.3)[0] == -1
 
 
 def test_rbf_is_radial():

@@ -1,5 +1,7 @@
 """Single layers in closed form, and kernels that must not depend on how they are computed or on units."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -235,7 +237,8 @@ def test_dropout():
     for name in ("nngp", "ntk"):
         K = getattr(one, name).values
         np.testing.assert_allclose(getattr(two, name), K + (1 / 0.4 - 1) * np.diag(np.diag(K)), rtol=1e-13)
-    K, normed = nn.serial(dense).kernel(X[:7], X[7:10]), nn.serial(dense, drop, nn.LayerNorm()).kernel(X[:7], X[7:10])
+    K = nn.serial(dense).kernel(X[:7], X[7:10])
+    normed = nn.serial(dense, drop, nn.Dense(), nn.LayerNorm()).kernel(X[:7], X[7:10])
     a, b = (np.diag(nn.serial(dense).kernel(x).nngp.values) for x in (X[:7], X[7:10]))
     np.testing.assert_allclose(normed.nngp, 0.4 * K.nngp.values / np.sqrt(np.outer(a, b)), rtol=1e-11)
 
@@ -252,6 +255,50 @@ def test_errors_travel():
         assert net.kernel(large).quadrature_error >= worst / 10
 
 
+def test_a_zero_input_has_no_error():
+    net = nn.mlp(hidden_layers=1, activation=nn.Tanh())
+    assert net.kernel(np.array([[0.0, 0.0], [1.0, 2.0]])).quadrature_error < 1e-13
+
+
+def test_nested_residual_blocks():
+    """Blocks within a branch: K' = K + 2 V(K), once more inside, as long as each branch has weights of its own."""
+    dense = nn.Dense()
+
+    def block(*layers):
+        return nn.serial(nn.FanOut(2), nn.parallel(nn.Identity(), nn.serial(*layers)), nn.FanInSum())
+
+    net = nn.serial(dense, block(nn.Erf(), dense, block(nn.Erf(), dense)))
+    K = nn.serial(dense).kernel(X[:5]).nngp.values
+    q = np.diag(K)
+    V = nn.Erf().dual(q[:, None], K, q)[0]
+    inner = V + nn.Erf().dual(np.diag(V)[:, None], V, np.diag(V))[0]
+    np.testing.assert_allclose(net.kernel(X[:5]).nngp, K + inner, rtol=1e-12)
+
+
+C, E = nn.Conv(filter_shape=(3, 3)), nn.Erf()
+
+
+@pytest.mark.parametrize(
+    ("layers", "x", "said"),
+    [
+        ([nn.Dense(), nn.Dropout(keep=0.5), E, nn.Dense()], X, "layer 2 (Erf) needs Gaussian channels"),
+        ([nn.Dropout(keep=0.5), nn.Dense(), E, nn.Dense()], X, "layer 0 (Dropout) needs many channels"),
+        ([C, nn.Flatten(), E, nn.Dense()], IMAGES, "layer 2 (Erf) needs Gaussian channels"),
+        ([nn.FanOut(2), nn.parallel(*[nn.serial(nn.Dense(), E)] * 2), nn.FanInSum(), nn.Dense()], X, "have a mean"),
+        ([nn.Dense(), nn.FanOut(2), nn.Dense()], X, "layer 2 (Dense) stands after FanOut"),
+        ([C, nn.AvgPool(window=(6, 1)), nn.Flatten(), nn.Dense()], IMAGES, "layer 1 (AvgPool): a window of 6"),
+        (
+            [nn.FanOut(2), nn.parallel(nn.Dense(units=3), nn.Dense(units=5)), nn.FanInSum()],
+            X,
+            "different units, [3, 5]",
+        ),
+    ],
+)
+def test_what_has_no_limit_of_this_form_is_refused(layers, x, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        nn.serial(*layers).kernel(x[:3])
+
+
 def test_sums_that_are_no_limit_are_refused():
     """ReLU units after a sum with ReLU units in it; a sum that shares weights with a branch beside it."""
     dense = nn.Dense()
@@ -262,7 +309,7 @@ def test_sums_that_are_no_limit_are_refused():
     for pair in ((nn.Identity(), dense), (dense, nn.Identity())):
         with pytest.raises(ValueError, match="needs Gaussian channels"):
             nn.serial(dense, nn.Relu(), *block(*pair), nn.Relu(), dense).kernel(X[:3])
-        with pytest.raises(ValueError, match="two branches share random weights"):
+        with pytest.raises(ValueError, match="two branches share weights or have a mean"):
             nn.serial(dense, *block(nn.serial(*block(*pair)), nn.Identity())).kernel(X[:3])
 
 
@@ -286,3 +333,12 @@ def test_the_worst_error_of_all_tiles_is_told(row):
     assert want > 10 * net.kernel(np.delete(x, row, 0)).quadrature_error
     assert net.kernel(x).quadrature_error >= want
     assert net.kernel(x, get="ntk", out=np.empty((300, 300)), memory=2**22).quadrature_error >= want
+
+
+def test_inputs_on_a_line():
+    """Inputs of one dimension are parallel or opposite: a residual network has a kernel with no negative eigenvalue."""
+    block = nn.parallel(nn.Identity(), nn.serial(nn.Relu(), nn.Dense(sigma_w=2**0.5)))
+    net = nn.serial(nn.Dense(sigma_w=1.1), nn.FanOut(2), block, nn.FanInSum(), nn.Relu(), nn.Dense())
+    for kernel in (net.kernel(np.linspace(-2, 2, 41)[:, None]).nngp, net.kernel(np.linspace(-2, 2, 41)[:, None]).ntk):
+        values = np.linalg.eigvalsh(kernel.values)
+        assert values[0] > -1e-13 * values[-1]

@@ -25,7 +25,7 @@ class Activation(Layer):
         raise NotImplementedError
 
     def dual(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
-        """(V, dV/dk), and dV/da if ``derivative``, of arrays that broadcast."""
+        """(V, E phi' phi'), or (V, dV/dk, dV/da) if ``derivative``, of arrays that broadcast."""
         raise NotImplementedError
 
     def series_error(self, q: Any) -> float:
@@ -61,7 +61,8 @@ class Activation(Layer):
                 f"{name} gives a covariance beyond the range of floating-point numbers: take smaller sigma_w"
             )
         error = max(state.error, *(self.series_error(state.variances(own)) for own in (state.self1, state.self2)))
-        return replace(state, self1=one, self2=two, cross=cross, gaussian=False, error=error)
+        fresh = (False,) * len(state.fresh)  # phi(u) has a mean
+        return replace(state, self1=one, self2=two, cross=cross, gaussian=False, fresh=fresh, error=error)
 
 
 class Closed(Activation):

@@ -54,7 +54,7 @@ class _Affine(Layer):
 
         return replace(
             state, self1=go(state.self1, 1), self2=go(state.self2, 1), cross=go(state.cross, 2),
-            gaussian=True, fresh=True, channels=self.units,
+            gaussian=True, wide=True, fresh=(True,) * len(state.fresh), channels=self.units,
         )  # fmt: skip
 
     def scales(self, fan_in: int) -> tuple[float, float]:

@@ -55,7 +55,7 @@ class FanOut(Layer):
 
     def carry(self, state: State, name: str) -> Any:
         """One state for each branch."""
-        return [replace(state, fresh=False)] * self.branches
+        return [replace(state, fresh=(*state.fresh, False))] * self.branches
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,14 @@ class Parallel(Layer):
     """Each layer on its own branch; made by ``parallel``."""
 
     layers: tuple[Layer, ...]
+    joins = True
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("parallel needs at least one layer")
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"parallel: branch {i} must be a layer such as Dense() or Relu(), got {layer!r}")
 
     def init(self, rng: np.random.Generator, shape: Any, units: int) -> tuple[Any, Parameters]:
         """The shapes of all branches."""
@@ -106,7 +114,7 @@ def parallel(*layers: Layer) -> Parallel:
 
 @dataclass(frozen=True)
 class FanInSum(Layer):
-    """The sum of the branches; all but one must end in weights of their own, or the sum has cross terms.
+    """The sum of the branches; all but one must end in Dense or Conv (and pools), or the sum has cross terms.
 
     >>> import mattis as mt
     >>> block = mt.nn.parallel(mt.nn.Identity(), mt.nn.serial(mt.nn.Relu(), mt.nn.Dense(sigma_w=2**0.5)))
@@ -114,6 +122,8 @@ class FanInSum(Layer):
     >>> round(float(net.kernel([[3.0, 4.0]]).nngp[0, 0]), 9)  # 12.5 + 2 (12.5/2)
     25.0
     """
+
+    joins = True
 
     def init(self, rng: np.random.Generator, shape: Any, units: int) -> tuple[Shape, Parameters]:
         """The common shape."""
@@ -133,12 +143,16 @@ class FanInSum(Layer):
         """The sum of the covariances."""
         if not isinstance(state, list):
             raise ValueError(f"{name} adds branches: put FanOut and parallel before it")
-        if sum(not one.fresh for one in state) > 1:
+        if sum(not one.fresh[-1] for one in state) > 1:
             raise ValueError(
-                f"{name}: two branches share random weights, so their sum has cross terms: end one in Dense or Conv"
+                f"{name}: two branches share weights or have a mean, so their sum has cross terms: end all but one in "
+                "Dense or Conv"
             )
         if len({(one.positions, one.self1.k.shape[1:]) for one in state}) != 1:
             raise ValueError(f"{name}: the branches have different shapes")
+        widths = {one.channels for one in state} - {None}
+        if len(widths) > 1:
+            raise ValueError(f"{name}: the branches have different units, {sorted(widths)}")
 
         def add(blocks: list[Block]) -> Block:
             t = None if blocks[0].t is None else sum(b.t for b in blocks)
@@ -150,6 +164,8 @@ class FanInSum(Layer):
             self2=add([s.self2 for s in state]),
             cross=add([s.cross for s in state]),
             gaussian=all(s.gaussian for s in state),
-            fresh=all(s.fresh for s in state),
+            wide=all(s.wide for s in state),
+            fresh=tuple(all(level) for level in zip(*(s.fresh[:-1] for s in state), strict=True)),
+            channels=min(widths, default=None),
             error=max(s.error for s in state),
         )

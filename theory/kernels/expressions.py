@@ -2,7 +2,9 @@ r"""The Gaussian averages of two units in closed form, one table for NumPy, CuPy
 
 With (u, v) normal of covariance [[a, k], [k, b]],
 
-    V = E[phi(u) phi(v)],    slope = dV/dk = E[phi'(u) phi'(v)],    V_a = dV/da = E[phi''(u) phi(v)]/2.
+    V = E[phi(u) phi(v)],    slope = dV/dk = E[phi'(u) phi'(v)],    V_a = dV/da = E[phi''(u) phi(v)]/2;
+
+of sign(u), whose phi' is zero but for the jump, the slope is zero as in the NTK, and dV/dk is not.
 
 Each entry is written once, in Python's grammar, with ``where(condition, x, y)`` for a choice. Coincident inputs
 (1 - rho^2 < 2e-14) get the angle 0 or pi, never the root of a rounding error; the same for determinants, whose term
@@ -27,13 +29,15 @@ class Dual(NamedTuple):
     V: str
     slope: str
     V_a: str
+    V_k: str = ""
+    """dV/dk where phi jumps and it is not the slope E[phi'(u) phi'(v)]"""
 
 
 _ANGLE = (
     ("root", "sqrt(a) * sqrt(b)"),
     ("r", "where(root > 0, k / where(root > 0, root, 1.0 + root), 0.0 * k)"),
     ("c2", "(1 - r) * (1 + r)"),
-    ("sine", "sqrt(where(c2 > 2e-14, c2, 0.0 * c2))"),
+    ("sine", "sqrt(where(c2 > 2e-14, c2, 0.0))"),
     ("s", "root * sine"),
     ("theta", "atan2(sine, r)"),
     ("over_a", "where(a > 0, 1 / where(a > 0, a, 1.0 + a), 0.0 * a)"),
@@ -135,6 +139,7 @@ DUALS: dict[str, Dual] = {
         V="1 - 2 * theta / pi",
         slope="0.0 * k",
         V_a="where(s > 0, -k * over_a / (pi * far), 0.0 * k)",
+        V_k="where(s > 0, 2 / (pi * far), 0.0 * k)",
     ),
     "rectified_square": Dual(
         (),
@@ -155,7 +160,7 @@ _FUNCTIONS = ("sqrt", "exp", "expm1", "sin", "cos", "atan2", "where")
 @lru_cache
 def _compiled(name: str, derivative: bool) -> tuple[tuple[tuple[str, CodeType], ...], tuple[CodeType, ...]]:
     dual = DUALS[name]
-    wanted = (dual.V, dual.slope, dual.V_a) if derivative else (dual.V, dual.slope)
+    wanted = (dual.V, dual.V_k or dual.slope, dual.V_a) if derivative else (dual.V, dual.slope)
     return (
         tuple((left, compile(right, f"<{name}>", "eval")) for left, right in dual.steps),
         tuple(compile(text, f"<{name}>", "eval") for text in wanted),
@@ -165,7 +170,7 @@ def _compiled(name: str, derivative: bool) -> tuple[tuple[tuple[str, CodeType], 
 def averages(
     name: str, a: Any, k: Any, b: Any, parameters: tuple[float, ...], xp: ModuleType, *, derivative: bool = False
 ) -> Any:
-    """(V, slope), and V_a if ``derivative``, of arrays that broadcast.
+    """(V, slope), or (V, dV/dk, V_a) if ``derivative``, of arrays that broadcast; dV/dk of equal signs is not given, 0.
 
     >>> V, slope = averages("abrelu", np.array(1.0), np.array(0.5), np.array(1.0), (0.0, 1.0), np)
     >>> float(V).__round__(12), float(slope).__round__(12)

@@ -41,17 +41,25 @@ def kernel_gradient(net: Network, x: Any) -> dict[str, Array]:
     if namespace_of(x) is not np:
         raise ValueError("x must be a host array: gradients are for the processor")
     x, _ = check_inputs(x, None)
+    layers = list(flat(net))
+    if x.ndim == 4 and not isinstance(layers[0][1], Flatten):
+        raise ValueError(f"{layers[0][0]}: gradients are for vectors: put Flatten before it")
     x = x.reshape(len(x), -1)
     n, d = x.shape
     state = Tangent(np.einsum("ij,ij->i", x, x) / d, x @ x.T / d, np.zeros((2, n)), np.zeros((2, n, n)))
     gaussian = False
-    for name, layer in flat(net):
-        if isinstance(layer, Dense):
-            state, gaussian = _dense(state, layer.sigma_w, layer.sigma_b), True
-        elif isinstance(layer, Activation) and gaussian:
-            state, gaussian = _activation(state, layer), False
-        elif not isinstance(layer, Flatten):
-            raise ValueError(f"{name}: gradients are for Dense layers with one activation between them")
+    with np.errstate(over="ignore", invalid="ignore"):  # refused at the end
+        for name, layer in layers:
+            if isinstance(layer, Dense):
+                state, gaussian = _dense(state, layer.sigma_w, layer.sigma_b), True
+            elif isinstance(layer, Activation) and gaussian:
+                state, gaussian = _activation(state, layer), False
+            elif not isinstance(layer, Flatten):
+                raise ValueError(f"{name}: gradients are for Dense layers with one activation between them")
+    if not all(np.isfinite(part).all() for part in state):
+        raise OverflowError(
+            "the kernel or its derivatives leave the range of floating-point numbers: take other sigma_w"
+        )
     return {"sigma_w": state.dk[0], "sigma_b": state.dk[1]}
 
 

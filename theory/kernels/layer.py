@@ -35,8 +35,10 @@ class State:
     """0, or 2 (equal positions), or 4 (all pairs of positions)"""
     gaussian: bool = False
     """the channels are Gaussian, as after Dense and Conv"""
-    fresh: bool = True
-    """own random weights since the last FanOut"""
+    wide: bool = False
+    """infinitely many channels, as after Dense and Conv; the inputs have d"""
+    fresh: tuple[bool, ...] = ()
+    """for each open FanOut, the outermost first: without a mean and independent of the other branches"""
     channels: int | None = None
     """of what is received, where it is known: the fan-in of the standard parametrisation"""
     error: float = 0.0
@@ -79,6 +81,8 @@ class Layer:
 
     pools = False
     """needs the covariances of all pairs of positions before it"""
+    joins = False
+    """receives branches"""
 
     def init(self, rng: np.random.Generator, shape: Shape, units: int) -> tuple[Shape, Parameters]:
         """Shape of what comes out, and random parameters."""

@@ -65,7 +65,13 @@ class Network(Layer):
         """Covariances through all layers."""
         inside = f"{name.split()[1]}." if name else ""
         for label, layer in self.named(inside):
-            state = layer.carry(state, label)
+            if isinstance(state, list) and not layer.joins:
+                raise ValueError(f"{label} stands after FanOut: put parallel and FanInSum before it")
+            try:
+                state = layer.carry(state, label)
+            except ValueError as error:
+                told = str(error)
+                raise ValueError(told if told.startswith("layer ") else f"{label}: {told}") from None
         return state
 
     def needs_positions(self) -> bool:

@@ -68,7 +68,8 @@ class Dropout(Layer):
     r"""Each channel kept with probability ``keep`` and divided by it, with masks of its own for each input.
 
     The variance of an input grows, a -> a/keep, and the covariance of two inputs does not change; the same input in
-    both sets counts as two. A draw of the finite form fixes the masks of a batch.
+    both sets counts as two. A draw of the finite form fixes the masks of a batch. What is kept of Gaussian channels is
+    not Gaussian: the next activation needs a Dense or Conv before it.
 
     Parameters
     ----------
@@ -109,6 +110,8 @@ class Dropout(Layer):
 
     def carry(self, state: State, name: str) -> State:
         """The variances over keep."""
+        if not state.wide:
+            raise ValueError(f"{name} needs many channels to average over: put Dense or Conv before it")
         xp = namespace_of(state.self1.k)
 
         def go(block: Block) -> Block:
@@ -121,4 +124,4 @@ class Dropout(Layer):
 
             return Block(widen(block.k), None if block.t is None else widen(block.t))
 
-        return replace(state, self1=go(state.self1), self2=go(state.self2))
+        return replace(state, self1=go(state.self1), self2=go(state.self2), gaussian=state.gaussian and self.keep == 1)

@@ -51,7 +51,8 @@ class Flatten(Layer):
             return namespace_of(array).einsum("...hwhw->...", array) / size
 
         channels = None if state.channels is None else state.channels * size
-        return state.map(mean, positions=0, channels=channels)
+        gaussian = state.gaussian and size == 1  # variances that differ by position mix
+        return state.map(mean, positions=0, channels=channels, gaussian=gaussian)
 
 
 @dataclass(frozen=True)

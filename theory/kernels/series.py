@@ -95,7 +95,8 @@ class Series(Activation):
         tail = weight[..., c.shape[-1] // 2 :].sum(-1) / np.maximum(weight.sum(-1), 1e-300)
         z, weights = _panels(1, 101)
         square = (self.function(np.sqrt(q)[..., None] * z) ** 2 @ weights)[..., 0]
-        return float(np.max(tail + np.abs((c**2).sum(-1) / np.maximum(square, 1e-300) - 1)))
+        missing = np.where(square > 0, (c**2).sum(-1) / np.where(square > 0, square, 1.0) - 1, 0.0)
+        return float(np.max(tail + np.abs(missing)))
 
 
 def _needed(c: Any) -> int:

@@ -14,7 +14,7 @@ def out_size(n: int, f: int, s: int, padding: Padding) -> int:
     """Positions of a window of ``f`` by steps of ``s`` on ``n``."""
     if padding == "VALID":
         if f > n:
-            raise ValueError(f"a window of {f} does not fit an image of {n}: take padding 'SAME' or a smaller window")
+            raise ValueError(f"a window of {f} does not fit an image of {n}")
         return (n - f) // s + 1
     return -(-n // s)
 
