@@ -1,5 +1,7 @@
 """Named errors, and the one way an argument is refused: its name, its value, its range."""
 
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,18 @@ def require(ok: Any, name: str, value: Any, must: str) -> None:
     raise ValueError(f"{name} must be {must}, got {_quoted(value[at])} at index {tuple(int(i) for i in at)}")
 
 
+def is_real(value: Any) -> bool:
+    """A finite number in the range of float64, no bool and no array.
+
+    >>> is_real(2), is_real(float("nan")), is_real("2"), is_real(10**400)
+    (True, False, False, False)
+    """
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:
+        return False
+
+
 def real_array(value: Any, name: str) -> NDArray[np.float64]:
     """Return ``value`` as float64; ``ValueError`` unless it holds real numbers, in rows of one length.
 
@@ -61,7 +75,8 @@ def real_array(value: Any, name: str) -> NDArray[np.float64]:
 
 def _quoted(value: Any) -> str:
     """A value as one writes it, cut where it is long."""
-    told = repr(value.item() if isinstance(value, np.generic) else value)
+    single = isinstance(value, np.generic | np.ndarray) and value.ndim == 0
+    told = " ".join(repr(value.item() if single else value).split())
     return told if len(told) <= 80 else f"{told[:76]} ..."
 
 

@@ -466,3 +466,13 @@ def test_bad_data():
     ):
         with pytest.raises(ValueError, match=message):
             finite_width_grams(X @ X.T, Y, **(GOOD | change))
+
+
+def test_equal_inputs_are_refused_in_any_order():
+    """Whether rounding leaves a pivot or not."""
+    for seed in range(20):
+        X, Y = data(4, 2, 1, seed)
+        X[1] = X[0]
+        order = np.random.default_rng(seed).permutation(4)
+        with pytest.raises(ValueError, match="parts all but equal ones"):
+            DeepKernelMachine(X[order], Y[order], layers=1, nu=1.0, noise=0.1, input_noise=0.1)

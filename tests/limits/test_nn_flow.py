@@ -363,7 +363,16 @@ def test_bad_descents():
             made(**change)
     with pytest.raises(ValueError, match=r"^steps must be >= 0, got -1 at index \(1,\)$"):
         made().predict(inputs(n, n + m), steps=[3, -1])
-    with pytest.raises(TypeError, match=r"^steps must be integers >= 0, got float64$"):
+    with pytest.raises(TypeError, match=r"^steps must be integers >= 0, got 2.5$"):
         made().predict(inputs(n, n + m), steps=2.5)
     with pytest.raises(ValueError, match=r"^steps must be a count or a list of counts, got shape \(1, 1\)$"):
         made().predict(inputs(n, n + m), steps=[[3]])
+
+
+def test_times_beyond_all_numbers():
+    """Where lambda t overflows the mean is that of the end."""
+    X = np.random.default_rng(0).standard_normal((6, 3))
+    flow = GradientFlow(mlp(hidden_layers=1, activation=Relu(), sigma_w=1.4, sigma_b=0.1), X, X[:, 0])
+    for cov in (False, True):
+        mean = flow.predict(X[:2] + 0.1, t=[1e300, 1.7e308, np.inf], cov=cov).mean.values
+        np.testing.assert_allclose(mean[:2], mean[[2, 2]], rtol=1e-12)

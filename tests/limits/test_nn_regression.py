@@ -14,6 +14,7 @@ from mattis.theory.kernels.activations import Relu
 from mattis.theory.kernels.network import mlp
 from mattis.theory.kernels.psd import NotPositiveDefinite, cholesky
 from mattis.theory.kernels.regression import GaussianProcess
+from mattis.theory.kernels.series import Elementwise, Tanh
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden/kernel_numbers.json").read_text())["inference"]
 """20 digits, checked against neural-tangents 0.6.5 (reference README)."""
@@ -191,7 +192,7 @@ def test_the_least_jitter_that_suffices(least, jitter):
 
 def test_what_no_rounding_explains_is_refused():
     K = np.diag([1.0, -1e-3, 2.0])
-    with pytest.raises(ConvergenceError, match=r"not positive semidefinite: its least eigenvalue is -0\.001"):
+    with pytest.raises(ConvergenceError, match=r"no Cholesky factor: its least eigenvalue is -0\.001"):
         GaussianProcess(Table(K), inputs(0, 3), np.zeros(3)).predict(inputs(0, 1))
     for bad in (np.nan, np.inf):
         K = np.eye(4)
@@ -261,3 +262,38 @@ def test_bad_test_inputs_and_networks():
 
     with pytest.raises(ValueError, match=r"^the kernels of net leave the range of floating-point numbers"):
         GaussianProcess(Huge(), inputs(0, 1), np.zeros(1)).predict(inputs(0, 1))
+
+
+def test_variances_are_not_negative():
+    """At the training points without noise the variance is zero to rounding, never below."""
+    X = np.random.default_rng(0).standard_normal((12, 3))
+    process = GaussianProcess(mlp(hidden_layers=2, activation=Relu(), sigma_w=1.4, sigma_b=0.1), X, X[:, 0])
+    spread = process.predict(X).cov.values
+    assert (np.diag(spread) >= 0).all()
+    assert np.diag(spread).max() < 1e-13
+
+
+def test_the_error_of_the_kernel_is_told():
+    X = np.random.default_rng(0).standard_normal((5, 3))
+    for activation, low, high in ((Relu(), 0, 0), (Tanh(), 0, 1e-9), (Elementwise(np.sign), 0.1, 1)):
+        process = GaussianProcess(mlp(hidden_layers=1, activation=activation), X, X[:, 0], noise=0.1)
+        assert low <= process.kernel_error <= high
+        assert process.kernel_error == process.net.kernel(X, get="nngp").quadrature_error
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"net": 3}, TypeError, "net must have kernel"),
+        ({"X": [["a"]] * 3}, ValueError, "X must hold real numbers"),
+        ({"X": np.ones((3, 1)) * 1j}, ValueError, "X must hold real numbers"),
+        ({"y": ["a"] * 3}, ValueError, "y must hold real numbers"),
+        ({"y": [1, [2], 3]}, ValueError, "y must hold real numbers in rows of one length"),
+        ({"noise": None}, ValueError, "noise must be finite and >= 0, got None"),
+        ({"noise": []}, ValueError, r"noise must be finite and >= 0, got \[\]"),
+    ],
+)
+def test_what_is_no_number(change, error, said):
+    given = {"net": mlp(hidden_layers=1, activation=Relu()), "X": np.eye(3), "y": np.ones(3)} | change
+    with pytest.raises(error, match=said):
+        GaussianProcess(given["net"], given["X"], given["y"], noise=given.get("noise", 0.1))

@@ -119,3 +119,15 @@ def test_without_scikit_learn(monkeypatch):
     )
     with pytest.raises(ImportError, match=r"needs scikit-learn: pip install 'mattis\[scikit\]'$"):
         importlib.import_module(name)
+
+
+def test_what_leaves_the_range_is_refused():
+    """A scale beside the kernel would be lost in scikit-learn."""
+    for sigma_w in (1e4, 1e-4):
+        deep = kernel(hidden_layers=90, sigma_w=sigma_w, sigma_b=0.0, sigma_b_bounds="fixed")
+        for call in (deep, deep.diag):
+            with pytest.raises(OverflowError, match="90 hidden layers leaves the range"):
+                call(X)
+    for wrong in ({"sigma_w": 0.0}, {"sigma_w": "a"}, {"sigma_b": None}):
+        with pytest.raises(ValueError, match="must be > 0 where it is searched"):
+            kernel(**wrong)(X)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import real_array, require, require_integer
 from .deep_kernel_algebra import factor
 from .deep_kernel_maps import MAPS, GramMap, square
 
@@ -25,7 +25,7 @@ class Given(NamedTuple):
 def given(Y: ArrayLike, points: int, kernel: str, layers: int, nu: ArrayLike, noise: float) -> Given:
     """Check everything but the inputs; ``points`` is how many rows Y must have."""
     require_integer(layers, "layers", 1, 1000, "in [1, 1000]")
-    if kernel not in MAPS:
+    if not isinstance(kernel, str) or kernel not in MAPS:
         raise ValueError(f"kernel must be one of {', '.join(MAPS)}, got {kernel!r}")
     labels = finite("Y", Y)
     if labels.ndim not in (1, 2) or len(labels) != points or labels.size == 0:
@@ -64,7 +64,7 @@ def gram(name: str, G: ArrayLike) -> Array:
 
 def finite(name: str, value: ArrayLike) -> Array:
     """Return the value as float64, refusing NaN and infinity."""
-    v = np.asarray(value, dtype=np.float64)
+    v = real_array(value, name)
     require(np.isfinite(v), name, v, "finite")
     return v
 
@@ -74,14 +74,22 @@ def forward(G0: Array, kernel: GramMap, layers: int) -> Array:
     G, factors = G0, []
     for layer in range(layers):
         G = square(kernel, G).k
-        try:
-            factors.append(factor(G))
-        except np.linalg.LinAlgError:
+        if not _definite(G):
             raise ValueError(
-                f"K(G_{layer}) must be positive definite, and is not to rounding: are two inputs equal (or, for "
-                "relu, parallel; or, for linear, more than their features)? A positive input_noise separates them"
-            ) from None
+                f"K(G_{layer}) must be positive definite, and is not to rounding: are two inputs equal, or, for relu, "
+                "parallel, or, for linear, more than their features? A positive input_noise parts all but equal ones"
+            )
+        factors.append(factor(G))
     return np.array(factors)
+
+
+def _definite(G: Array) -> bool:
+    """Whether all pivots are above rounding."""
+    try:
+        pivots = np.diagonal(factor(G)) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool((pivots > 10 * len(G) * np.finfo(float).eps * np.diagonal(G)).all())
 
 
 def started(start: str | ArrayLike, prior: Array, seed: int) -> Array:

@@ -109,8 +109,8 @@ class GradientDescent(Ensemble):
             If steps are no integers.
         """
         counts = np.asarray(steps)
-        if counts.dtype.kind not in "iu":
-            raise TypeError(f"steps must be integers >= 0, got {counts.dtype}")
+        if counts.size and counts.dtype.kind not in "iu":
+            raise TypeError(f"steps must be integers >= 0, got {steps!r}")
         if counts.ndim > 1 or counts.size == 0:
             raise ValueError(f"steps must be a count or a list of counts, got shape {counts.shape}")
         require(counts >= 0, "steps", counts, ">= 0")

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import exprel
 
 from ...core.backend import Array
-from ...core.errors import require
+from ...core.errors import real_array, require
 from .dynamics import Ensemble
-from .krylov import filtered
+from .krylov import filtered, progress_of_flow
 from .training import Prediction
 
 _FEWEST = 16  # steps that a Krylov space is tried for
@@ -97,7 +96,7 @@ class GradientFlow(Ensemble):
         ValueError
             If t is negative or nan, or an argument has a wrong shape.
         """
-        times = np.asarray(t, dtype=np.float64)
+        times = real_array(t, "t")
         if times.ndim > 1 or times.size == 0:
             raise ValueError(f"t must be a time or a list of times, got shape {times.shape}")
         require(times >= 0, "t", times, ">= 0 (inf allowed)")
@@ -128,4 +127,4 @@ class GradientFlow(Ensemble):
 
     def _filter(self, t: float) -> Array | None:
         """phi_t of the eigenvalues, t (exp(x) - 1)/x at x = -lambda t; None at the end."""
-        return None if np.isinf(t) else t * exprel(-t * self._modes[0])
+        return None if np.isinf(t) else progress_of_flow(t, self._modes[0])

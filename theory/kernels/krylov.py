@@ -71,5 +71,18 @@ def filtered(multiply: Callable[[Array], Array], b: Array, times: Array, steps: 
 def _small(diagonal: Array, beside: Array, times: Array) -> Array:
     """phi_t(H) e_1, shape (times, m)."""
     values, vectors = eigh_tridiagonal(diagonal, beside)
-    phi = times[:, None] * exprel(-times[:, None] * np.maximum(values, 0.0))
+    phi = progress_of_flow(times[:, None], np.maximum(values, 0.0))
     return (phi * vectors[0]) @ vectors.T
+
+
+def progress_of_flow(t: Array | float, values: Array) -> Array:
+    """(1 - exp(-lambda t))/lambda of eigenvalues lambda >= 0 at times t, also where their product is no number.
+
+    >>> progress_of_flow(1e308, np.array([0.0, 1e-3, 1e3]))
+    array([1.e+308, 1.e+003, 1.e-003])
+    """
+    with np.errstate(over="ignore"):
+        x = t * values
+    late = x > 1
+    done: Array = np.where(late, -np.expm1(-x) / np.where(late, values, 1.0), t * exprel(-np.minimum(x, 1.0)))
+    return done

@@ -17,11 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import quad
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, real_array, require
 from .psd import cholesky
 from .training import Prediction, Trained, labelled_cov
 
-_REACH = 250.0  # of ln s^2, to either side of where the likelihood has its top
+_REACH = (250.0, 500.0, 1400.0)  # of ln s^2, to either side of where the likelihood has its top
+_LARGEST = 700.0  # |ln s^2| of floating-point numbers
+_STEP = 0.25  # of ln s^2, the narrowest support that is seen
 _DEPTH = 60.0  # below the top of the logarithm of the integrand, where it is cut
 _TOLERANCE = 1e-8  # of the relative error of an integral
 
@@ -76,8 +78,15 @@ class ScaleMixture(Trained):
 
     log_density: Callable[[Array], Array]
 
-    def predict(self, X_test: Any) -> Prediction:
-        """Mean and covariance of f at X_test, shape (points, ...); without the noise of a label."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.log_density):
+            raise TypeError(f"log_density must be a function of s^2, got {self.log_density!r}")
+
+    def predict(self, X_test: Any, *, cov: bool = True) -> Prediction:
+        """Mean of f at X_test, shape (points, ...), and covariance, which needs a finite E[s^2 | y], if ``cov``."""
+        if not cov:
+            return Prediction(self._labelled(self._mean(X_test)), None)
         mean, spread = self._conditional(X_test)
         return Prediction(self._labelled(mean), labelled_cov(self.posterior_scale * spread))
 
@@ -99,11 +108,11 @@ class ScaleMixture(Trained):
     def log_predictive_density(self, X_test: Any, y_test: ArrayLike) -> float:
         """Ln p(y_test | X_test, y, X) of further labels, shape (points,) or (points, outputs), with their noise."""
         mean, spread = self._conditional(X_test)
-        new = np.asarray(y_test, dtype=np.float64)
+        new = real_array(y_test, "y_test")
         if new.shape != (len(mean), *self.y.shape[1:]):
             raise ValueError(f"y_test must have shape {(len(mean), *self.y.shape[1:])}, got {new.shape}")
         require(np.isfinite(new), "y_test", new, "finite")
-        factor, apart = cholesky(spread, self.noise), new.reshape(mean.shape) - mean
+        factor, apart = cholesky(spread, self.noise, "the covariance of y_test"), new.reshape(mean.shape) - mean
         Q, log_determinant, N = self._seen
         Q += float(np.vdot(apart, factor.solve(apart)))
         both = Q, log_determinant + mean.shape[1] * factor.log_determinant, N + mean.size
@@ -125,6 +134,8 @@ class ScaleMixture(Trained):
             s2 = np.exp(u)
             with np.errstate(over="ignore", divide="ignore"):
                 density = np.asarray(self.log_density(s2), dtype=np.float64)
+            if density.shape != s2.shape:
+                raise ValueError(f"log_density must give an array of the shape of s^2, {s2.shape}, got {density.shape}")
             require(density < np.inf, "log_density", density, "a number or -inf")
             return density + (1 + power) * u - (N * (log(2 * pi) + u) + log_determinant + Q / s2) / 2
 
@@ -132,20 +143,18 @@ class ScaleMixture(Trained):
 
 
 def log_integral(exponent: Callable[[Array], Array], near: float) -> tuple[float, float]:
-    """Ln of the integral over u of exp(exponent(u)), and its error; its top lies within 250 of ``near``.
+    """Ln of the integral over u of exp(exponent(u)), and its error; its top is searched first about ``near``.
 
     >>> value, error = log_integral(lambda u: -u * u / 2e-6, 3.0)
     >>> abs(value - log(2e-6 * pi) / 2) < 1e-13, error < 1e-9
     (True, True)
     """
-    low, high = near - _REACH, near + _REACH
-    for zoom in range(4):
+    low, high = _range(exponent, near)
+    for _ in range(3):
         u = np.linspace(low, high, 2001)
         g = exponent(u)
         top, at = float(g.max()), float(u[g.argmax()])
         inside = np.flatnonzero(g > top - _DEPTH)
-        if np.isneginf(top) or (zoom == 0 and (inside[0] == 0 or inside[-1] == u.size - 1)):
-            raise ConvergenceError("the integral over s^2 diverges or vanishes: no top of its integrand was found")
         outer = np.clip([inside[0] - 1, inside[-1] + 1], 0, u.size - 1)
         low, high = u[outer]
     low, high = _edges(lambda v: exponent(v) > top - _DEPTH, u[inside[[0, -1]]], u[outer])
@@ -159,6 +168,20 @@ def log_integral(exponent: Callable[[Array], Array], near: float) -> tuple[float
             f"the integral over s^2 is not found to {_TOLERANCE:.0e}: {value:.6g} with error {error:.1e}"
         )
     return top + log(value), error / value
+
+
+def _range(exponent: Callable[[Array], Array], near: float) -> Array:
+    """Two ends, between which the integrand rises from, and falls to, _DEPTH below its top."""
+    for reach in _REACH:
+        low, high = max(near - reach, -_LARGEST), min(near + reach, _LARGEST)
+        u = np.linspace(low, high, int((high - low) / _STEP) + 2)
+        g = exponent(u)
+        inside = np.flatnonzero(g > g.max() - _DEPTH)
+        if inside.size and inside[0] > 0 and inside[-1] < u.size - 1:
+            return u[[inside[0] - 1, inside[-1] + 1]]
+    raise ConvergenceError(
+        "the integral over s^2 diverges, vanishes, or falls too slowly to be found within ln s^2 in [-700, 700]"
+    )
 
 
 def _edges(holds: Callable[[Array], NDArray[np.bool_]], inner: Array, outer: Array) -> Array:

@@ -74,7 +74,7 @@ class Cholesky:
         return np.maximum(values, 0.0), vectors
 
 
-def cholesky(matrix: Array, noise: float = 0.0) -> Cholesky:
+def cholesky(matrix: Array, noise: float = 0.0, what: str = "the kernel of X") -> Cholesky:
     r"""Factor A = matrix + noise I. ``matrix`` is overwritten.
 
     Where A is not positive definite beyond rounding (coincident inputs, say), the smallest of the diagonal shifts
@@ -86,6 +86,8 @@ def cholesky(matrix: Array, noise: float = 0.0) -> Cholesky:
         Symmetric, float64, C order.
     noise : float, >= 0
         Added to the diagonal, in the units of the matrix.
+    what : str
+        What messages call the matrix.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def cholesky(matrix: Array, noise: float = 0.0) -> Cholesky:
     """
     diagonal = np.diagonal(matrix) + noise
     packed, done = _factor(matrix.T, diagonal)
-    return Cholesky(packed, diagonal, noise, 0.0) if done else _shifted(packed, diagonal, noise)
+    return Cholesky(packed, diagonal, noise, 0.0) if done else _shifted(packed, diagonal, noise, what)
 
 
 def _factor(packed: Array, diagonal: Array) -> tuple[Array, bool]:
@@ -119,11 +121,11 @@ def _restore(packed: Array, diagonal: Array) -> None:
     np.einsum("ii->i", packed)[...] = diagonal
 
 
-def _shifted(packed: Array, diagonal: Array, noise: float) -> Cholesky:
+def _shifted(packed: Array, diagonal: Array, noise: float, what: str) -> Cholesky:
     """The factor of A + jitter, least jitter of the list first."""
     _restore(packed, diagonal)
     if not np.isfinite(packed).all():
-        raise ValueError("the kernel of X holds nan or inf: its inputs are too large, or not finite")
+        raise ValueError(f"{what} holds nan or inf: its inputs are too large, or not finite")
     least = float(eigvalsh(packed, subset_by_index=[0, 0], check_finite=False)[0])
     for exponent in range(-14, -5):
         jitter = 10.0**exponent * abs(float(diagonal.mean()))
@@ -132,7 +134,7 @@ def _shifted(packed: Array, diagonal: Array, noise: float) -> Cholesky:
         packed, done = _factor(packed, diagonal + jitter)
         if done:
             warnings.warn(
-                f"the kernel matrix is not positive definite beyond rounding (least eigenvalue {least:.3g}): "
+                f"{what} is not positive definite beyond rounding (least eigenvalue {least:.3g}): "
                 f"{jitter:.3g} was added to its diagonal; noise > 0 states it as a parameter",
                 NotPositiveDefinite,
                 stacklevel=2,
@@ -140,6 +142,6 @@ def _shifted(packed: Array, diagonal: Array, noise: float) -> Cholesky:
             return Cholesky(packed, diagonal + jitter, noise, jitter)
         _restore(packed, diagonal)
     raise ConvergenceError(
-        f"the kernel matrix is not positive semidefinite: its least eigenvalue is {least:.3g}, "
-        f"and 1e-6 of its mean diagonal {diagonal.mean():.3g} does not lift it"
+        f"{what} has no Cholesky factor: its least eigenvalue is {least:.3g}, and 1e-6 of its mean diagonal "
+        f"{diagonal.mean():.3g} does not lift it"
     )

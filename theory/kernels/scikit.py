@@ -48,6 +48,8 @@ class ScikitKernel(_sklearn.Kernel):  # type: ignore[misc]
         On first use of the name, without scikit-learn.
     ValueError
         When called, if a sigma is out of its range or an input is not finite.
+    OverflowError
+        When called, if the kernel leaves the range of floating-point numbers.
 
     Examples
     --------
@@ -90,7 +92,7 @@ class ScikitKernel(_sklearn.Kernel):  # type: ignore[misc]
     def __call__(self, X: ArrayLike, Y: ArrayLike | None = None, eval_gradient: bool = False) -> Any:
         """K(X, Y), shape (n, m), Y = X where None; with ``eval_gradient`` also dK/dtheta, shape (n, n, parameters)."""
         net, X = self._network(), np.atleast_2d(X)
-        K = net.kernel(X, None if Y is None else np.atleast_2d(Y), get="nngp").nngp.values
+        K = self._values(net, X, None if Y is None else np.atleast_2d(Y))
         if not eval_gradient:
             return K
         if Y is not None:
@@ -106,7 +108,7 @@ class ScikitKernel(_sklearn.Kernel):  # type: ignore[misc]
         """K(x, x), shape (n,)."""
         net, X = self._network(), np.atleast_2d(X)
         blocks = [X[i : i + _BLOCK] for i in range(0, len(X), _BLOCK)]
-        return np.concatenate([np.diagonal(net.kernel(x, get="nngp").nngp.values) for x in blocks])
+        return np.concatenate([np.diagonal(self._values(net, x, None)) for x in blocks])
 
     def is_stationary(self) -> bool:
         """False: K depends on the lengths of the inputs."""
@@ -117,15 +119,22 @@ class ScikitKernel(_sklearn.Kernel):  # type: ignore[misc]
             f"ScikitKernel(hidden_layers={self.hidden_layers}, sigma_w={self.sigma_w:.3g}, sigma_b={self.sigma_b:.3g})"
         )
 
+    def _values(self, net: Network, x1: Any, x2: Any) -> Array:
+        """K itself; scikit-learn has no place for a scale beside it."""
+        pair = net.kernel(x1, x2, get="nngp")
+        if pair.log_scale != 0:
+            raise OverflowError(
+                f"the kernel at sigma_w = {self.sigma_w:.3g} and {self.hidden_layers} hidden layers leaves the range "
+                "of floating-point numbers: take narrower sigma_w_bounds"
+            )
+        values: Array = pair.nngp.values
+        return values
+
     def _network(self) -> Network:
-        """The network; sigma_b = 0 has no logarithm to search over."""
-        free = not self.hyperparameter_sigma_b.fixed
-        require(
-            is_real(self.sigma_b) and (self.sigma_b > 0 or not free),
-            "sigma_b",
-            self.sigma_b,
-            "> 0 where it is searched",
-        )
+        """The network; a scale of 0 has no logarithm to search over."""
+        for name, hyper in (("sigma_w", self.hyperparameter_sigma_w), ("sigma_b", self.hyperparameter_sigma_b)):
+            value = getattr(self, name)
+            require(is_real(value) and (value > 0 or hyper.fixed), name, value, "> 0 where it is searched")
         return mlp(
             hidden_layers=self.hidden_layers, activation=self.activation, sigma_w=self.sigma_w, sigma_b=self.sigma_b
         )

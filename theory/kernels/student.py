@@ -11,6 +11,7 @@ from math import lgamma, log, log1p, pi
 from typing import Any, NamedTuple
 
 import xarray as xr
+from scipy.special import betaln
 
 from ...core.errors import require
 from .training import Trained, is_real, labelled_cov
@@ -98,8 +99,8 @@ class StudentTProcess(Trained):
         half = self.y.size / 2
         outputs = self._targets.shape[1]
         return (
-            lgamma(self.alpha + half)
-            - lgamma(self.alpha)
+            lgamma(half)
+            - float(betaln(self.alpha, half))
             - half * log(2 * pi * self.beta)
             - outputs * self._factor.log_determinant / 2
             - (self.alpha + half) * log1p(self._quadratic / (2 * self.beta))

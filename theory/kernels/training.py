@@ -7,8 +7,6 @@ r"""What every inference with an infinitely wide network shares: the data, its k
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
-from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +15,8 @@ from numpy.typing import NDArray
 
 from ...core.backend import Array
 from ...core.blas import threads_for
-from ...core.errors import require
+from ...core.errors import is_real as is_real
+from ...core.errors import real_array, require
 from .psd import Cholesky, cholesky
 
 
@@ -40,11 +39,6 @@ class Prediction(NamedTuple):
     """(x1, x2), the same for every output; None where it was not asked for"""
 
 
-def is_real(value: Any) -> bool:
-    """A finite number, no array."""
-    return isinstance(value, Real) and isfinite(value)
-
-
 def one_of(name: str, value: str, words: tuple[str, ...]) -> None:
     """Refuse a word that is not among the words."""
     if value not in words:
@@ -61,7 +55,10 @@ class Trained:
     noise: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        X, y = np.array(self.X), np.array(self.y, dtype=np.float64)
+        if not callable(getattr(self.net, "kernel", None)):
+            raise TypeError(f"net must have kernel(x1, x2, get=), as networks do, got {self.net!r}")
+        real_array(self.X, "X")
+        X, y = np.array(self.X), real_array(self.y, "y")
         if X.ndim < 2 or y.ndim not in (1, 2) or len(X) != len(y) or y.size == 0:
             raise ValueError(
                 f"X must have shape (n, ...) and y shape (n,) or (n, outputs) of the same n >= 1, got shapes {X.shape} "
@@ -79,6 +76,16 @@ class Trained:
         """What was added to the diagonal of the kernel besides ``noise``; 0.0 unless a warning has said so."""
         return self._factor.jitter
 
+    @property
+    def kernel_error(self) -> float:
+        """Largest ``quadrature_error`` of the kernels computed so far, that of the training set at least."""
+        self._trained  # noqa: B018 - its kernels are computed here where they were not yet
+        return max(self._errors)
+
+    @cached_property
+    def _errors(self) -> list[float]:
+        return []
+
     def _kinds(self) -> tuple[str, ...]:
         """The kernels of the training set that are needed, the one that is factored first."""
         return ("nngp",)
@@ -90,6 +97,7 @@ class Trained:
     def _kernels(self, x1: NDArray[Any], x2: NDArray[Any] | None, kinds: Sequence[str]) -> list[Array]:
         """The kernels named, as float64 arrays in C order that may be overwritten."""
         pair = self.net.kernel(x1, x2, get=tuple(kinds))
+        self._errors.append(float(getattr(pair, "quadrature_error", 0.0)))
         shape = len(x1), len(x1 if x2 is None else x2)
         if getattr(pair, "log_scale", 0.0) != 0:
             raise ValueError("the kernels of net leave the range of floating-point numbers: sigma_w or X is too large")
@@ -126,6 +134,7 @@ class Trained:
 
     def _points(self, X_test: Any) -> NDArray[Any]:
         """Test inputs of the shape of the training inputs."""
+        real_array(X_test, "X_test")
         X_test = np.asarray(X_test)
         if X_test.ndim != self.X.ndim or X_test.shape[1:] != self.X.shape[1:] or len(X_test) == 0:
             shape = ", ".join(["points", *map(str, self.X.shape[1:])])
@@ -176,5 +185,7 @@ class WithKernel(Trained):
 
 
 def labelled_cov(cov: Array, axes: Sequence[str] = ()) -> xr.DataArray:
-    """Shape (*axes, x1, x2)."""
+    """Shape (*axes, x1, x2); a variance below zero by rounding is zero."""
+    variances = np.einsum("...ii->...i", cov)
+    np.maximum(variances, 0.0, out=variances)
     return xr.DataArray(cov, dims=[*axes, "x1", "x2"])
