@@ -113,6 +113,39 @@ def test_odd_activation_without_bias_decorrelates():
     assert found.xi_c == pytest.approx(-1 / np.log(4 * 4 / pi / (1 + 2 * found.q_star)), rel=1e-12)
 
 
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(1.5, 0.3), (0.9, 0.8), (2.0, 0.0)])
+def test_a_jump_is_chaotic(sigma_w, sigma_b):
+    """Sign: c' = (w (2/pi) asin c + b)/(w + b) by itself, its slope at c* for xi_c, and both kernels of 60 layers."""
+    found, w, b = depth_scales(nn.Sign(), sigma_w=sigma_w, sigma_b=sigma_b), sigma_w**2, sigma_b**2
+    c = 0.5
+    for _ in range(400):
+        c = (w * 2 / pi * asin(c) + b) / (w + b)
+    assert (found.phase, found.chi_1, found.q_star, found.error) == ("chaotic", np.inf, pytest.approx(w + b), 0.0)
+    assert found.c_star == pytest.approx(c, abs=1e-13)
+    assert found.xi_c == pytest.approx(-1 / np.log(w / (w + b) * 2 / pi / sqrt(1 - c * c)), rel=1e-12)
+    assert (found.xi_q, found.ntk_ratio) == (0.0, found.c_star)
+    deep = nn.mlp(hidden_layers=120, activation=nn.Sign(), sigma_w=sigma_w, sigma_b=sigma_b).kernel(
+        [[1.0, 0], [0.3, 1]]
+    )
+    for kernel in (deep.nngp, deep.ntk):
+        assert float(kernel[0, 1] / kernel[0, 0]) == pytest.approx(found.c_star, abs=1e-9)
+
+
+def test_inputs_that_a_jump_barely_tells_apart():
+    """1 - c' = a (1 - c)^(1/2) as a -> 0: the slope 1/2 at the fixed point, where 1 - c* is lost in rounding too."""
+    for sigma_w in (1e-2, 1e-4):
+        found = depth_scales(nn.Sign(), sigma_w=sigma_w, sigma_b=1.0)
+        assert found.c_star == pytest.approx(1, abs=1e-8)
+        assert found.xi_c == pytest.approx(1 / np.log(2), rel=1e-7)
+
+
+def test_a_series_says_how_far_off_it_is():
+    jump = depth_scales(nn.Elementwise(np.sign), sigma_w=1.5, sigma_b=0.3)
+    assert (jump.phase, jump.error > 0.1) == ("chaotic", True)
+    assert jump.c_star == pytest.approx(0.1041, abs=1e-4)
+    assert depth_scales(nn.Elementwise(np.tanh), sigma_w=1.5, sigma_b=0.3).error < 1e-8
+
+
 def test_ntk_at_criticality():
     """Off/on the diagonal: ReLU .2535 at depth 1000 and .25005 at 1e5, erf .33326 at 1e5 (kernels.md 4.11)."""
     e, T, ratio = 0.7, 0.3, []  # ReLU in e = 1 - c, whose difference from 1 would be lost in c
@@ -156,6 +189,8 @@ def test_condition_number_grows_exponentially_in_order():
     [
         (lambda: depth_scales(nn.Erf(), sigma_w=0.0, sigma_b=0.1), "sigma_w must be finite and > 0"),
         (lambda: depth_scales(nn.Erf(), sigma_w=1.0, sigma_b=np.nan), "sigma_b must be finite and >= 0"),
+        (lambda: depth_scales(nn.Erf(), sigma_w="a", sigma_b=0.0), "sigma_w must be finite and > 0, got 'a'"),
+        (lambda: depth_scales(nn.Erf(), sigma_w=1.0, sigma_b=None), "sigma_b must be finite and >= 0, got None"),
         (lambda: depth_scales(nn.Monomial(1), sigma_w=1.0, sigma_b=0.0), "must be 1/2 or 1"),
         (lambda: depth_scales(nn.Erf(), sigma_w=2.0, sigma_b=0.1).ntk_condition(1), "points must be >= 2"),
     ],
@@ -163,3 +198,8 @@ def test_condition_number_grows_exponentially_in_order():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_an_activation_is_a_layer():
+    with pytest.raises(TypeError, match="activation must be a layer such as"):
+        depth_scales(np.tanh, sigma_w=1.0, sigma_b=0.0)

@@ -259,3 +259,12 @@ def test_bad_input():
         erf_dual(0, 0, -1, 1, 0)
     with pytest.raises(ValueError, match="h must be finite, got inf"):
         orthant(np.inf, 0, 0)
+    for value in ("a", None, [1.0]):
+        with pytest.raises(ValueError, match="sigma_w must be finite and > 0, got "):
+            attention_kernel(x, T, sigma_w=value)
+    with pytest.raises(ValueError, match=r"activation must be relu or erf, got \['relu'\]"):
+        attention_kernel(x, T, sigma_w=1.0, activation=["relu"])
+    with pytest.raises(ValueError, match="tokens must hold real numbers, got 'a'"):
+        attention_kernel(x, "a", sigma_w=1.0)
+    with pytest.raises(ValueError, match=r"h, k, rho must broadcast to one shape, got \(2,\), \(3,\), \(\)"):
+        orthant([1, 2], [1, 2, 3], 0)

@@ -365,5 +365,45 @@ def test_bad_ridge():
         feature_ridge(features, X, np.full(4, np.nan), ridge=1.0)
     with pytest.raises(ValueError, match="X must be finite, got nan"):
         feature_ridge(features, np.full((4, 2), np.nan), np.ones(4), ridge=1.0)
-    with pytest.raises(ValueError, match=r"X must have shape \(n, d\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 2\), got \(4,\)"):
         feature_ridge(features, X, np.ones(4), ridge=1.0).predict(np.ones(4))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [ArcCosineFeatures(order=1, m=8, seed=1), NetworkFeatures(hidden_layers=1, m=8, seed=1, sigma_w=1.0, sigma_b=0.1)],
+)
+def test_inputs_of_another_number_of_columns(features):
+    """The maps draw weights for any d, so the fit and the estimate hold on to theirs."""
+    fit = feature_ridge(features, np.ones((4, 2)), np.ones(4), ridge=0.1)
+    with pytest.raises(ValueError, match=r"X must have shape \(n, 2\), got \(4, 3\)"):
+        fit.predict(np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"Y must have shape \(n, 2\), got \(4, 3\)"):
+        kernel_estimate(features, np.ones((4, 2)), np.ones((4, 3)), replicas=2)
+
+
+@pytest.mark.parametrize("value", ["a", None, [1.0], 1j])
+def test_what_is_no_number(value):
+    net = {"hidden_layers": 1, "m": 8, "seed": 1, "sigma_w": 1.0, "sigma_b": 0.0}
+    features = NetworkFeatures(**net)
+    for name, call in (
+        ("sigma_w", lambda: NetworkFeatures(**net | {"sigma_w": value})),
+        ("sigma_b", lambda: NetworkFeatures(**net | {"sigma_b": value})),
+        ("tilt", lambda: UniversalFeatures(spectrum=cosine_spectrum, m=8, seed=1, tilt=0.5 if value == 1j else value)),
+        ("c", lambda: gaussian_spectrum(value)),
+        ("ridge", lambda: feature_ridge(features, np.ones((4, 2)), np.ones(4), ridge=value)),
+    ):
+        with pytest.raises(ValueError, match=f"^{name} must be .*, got "):
+            call()
+
+
+def test_what_is_no_feature_map():
+    X = np.ones((4, 2))
+    with pytest.raises(TypeError, match="features must be a feature map with transform, got 3"):
+        feature_ridge(3, X, np.ones(4), ridge=1.0)
+    with pytest.raises(TypeError, match="features must be a feature map, a dataclass with seed and transform, got 3"):
+        kernel_estimate(3, X, replicas=2)
+    with pytest.raises(TypeError, match="spectrum must be a function such as cosine_spectrum, got 3"):
+        UniversalFeatures(spectrum=3, m=8, seed=1)
+    with pytest.raises(ValueError, match="X must hold real numbers, got 'a'"):
+        ArcCosineFeatures(order=1, m=8, seed=1).transform("a")

@@ -282,6 +282,8 @@ def test_a_student_that_is_the_teacher_has_the_posterior_variance():
         (lambda: HierarchicalCNN((2, 0)), r"filters\[1\] must be"),
         (lambda: HierarchicalCNN((2, 2)).exponent(3, "ntk"), r"layer must be in \[1, 2\]"),
         (lambda: HierarchicalCNN((2, 2)).exponent(1, "rfk"), "kind must be ntk or nngp"),
+        (lambda: HierarchicalCNN((2, 2)).exponent(1, ["ntk"]), r"kind must be ntk or nngp, got \['ntk'\]"),
+        (lambda: normalise_patches(3.0), r"x must be patches \(..., s_1\) of numbers, got shape \(\)"),
         (lambda: normalise_patches([[[0.0, 0.0]]]), "largest entry of a patch must be positive"),
         (lambda: normalise_patches([[[np.nan, 1.0]]]), "largest entry of a patch must be positive"),
     ],
@@ -301,3 +303,9 @@ def test_bad_kernels():
         expected_error(**good | {"K_S_train": np.ones((2, 2))}, K_T_diag=np.ones(3))
     with pytest.raises(TypeError, match="tuple of integers"):
         HierarchicalCNN([2, 2])
+    with pytest.raises(
+        ValueError, match=r"k_S_test must have a shape \(n, m\) of training and test points, got \(1,\)"
+    ):
+        expected_error(**good | {"k_S_test": [0.5]}, K_T_diag=np.ones(3))
+    with pytest.raises(ValueError, match="ridge must be finite and >= 0, got 'a'"):
+        expected_error(**good, K_T_diag=np.ones(3), ridge="a")

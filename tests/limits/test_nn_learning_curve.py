@@ -315,6 +315,7 @@ def test_unfinished_iteration_is_an_error(monkeypatch):
     [
         ({"target_power": [1.0]}, r"one shape \(modes,\), got \(2,\), \(1,\)"),
         ({"target_power": [1.0, -1.0]}, "target_power must be finite and >= 0, got -1.0"),
+        ({"P": "a"}, "P must hold real numbers, got 'a'"),
         ({"P": -1}, "P must be finite and >= 0, got -1"),
         ({"P": np.ones((2, 2))}, r"P must be a scalar, a 1-D array or a DataArray, got shape \(2, 2\)"),
         ({"ridge": np.nan}, "ridge must be finite and >= 0, got nan"),
@@ -350,3 +351,13 @@ def test_more_bad_input():
     ):
         with pytest.raises(ValueError, match=message):
             empirical_spectrum(K, y=y)
+
+
+def test_an_overlap_that_is_no_metric():
+    """Eigenvalues 6 and -4: the squared error would be negative."""
+    curve = learning_curve([1.0, 0.5], target_power=[1.0, 1.0], P=4, ridge=0.5)
+    with pytest.raises(ValueError, match="smallest eigenvalue of overlap must be >= 0 up to rounding, got -4"):
+        transfer_error(curve, target=[1.0, -1.0], overlap=[[1, 5], [5, 1]])
+    assert (transfer_error(curve, target=[1.0, -1.0], overlap=np.ones((2, 2))) >= 0).all()
+    with pytest.raises(TypeError, match="curve must be the Dataset of learning_curve, got 3"):
+        transfer_error(3, target=[1.0], overlap=[[1.0]])

@@ -166,7 +166,13 @@ def test_descent_that_diverges_is_told():
     [
         ({"learning_rate": 0.0}, ValueError, "learning_rate must be finite and > 0, got 0.0"),
         ({"learning_rate": np.nan}, ValueError, "learning_rate must be finite"),
+        ({"learning_rate": "a"}, ValueError, "learning_rate must be finite and > 0, got 'a'"),
+        ({"learning_rate": [0.1]}, ValueError, r"learning_rate must be finite and > 0, got \[0.1\]"),
         ({"steps": 1.5}, TypeError, "steps must be integers"),
+        ({"steps": []}, ValueError, "steps must be a count or an increasing list of counts, got an empty list"),
+        ({"y": 1.0}, ValueError, r"y must have shape \(n,\) or \(n, outputs\).*, got shape \(\)"),
+        ({"y": []}, ValueError, r"y must have shape .*, got shape \(0,\)"),
+        ({"x": np.ones((2, 4))}, ValueError, r"W and b of shapes \(4, 7\) and \(7,\), as x gives it inputs \(4,\)"),
         ({"steps": [3, 3]}, ValueError, "increasing list of counts"),
         ({"steps": -1}, ValueError, "steps must be >= 0, got -1"),
         ({"y": np.zeros(5)}, ValueError, r"what comes out of X, \(5, 2\), got shape \(5,\)"),
@@ -194,3 +200,120 @@ def test_empirical_means():
         np.testing.assert_allclose(nngp.error, nngp.std / 3**0.5, rtol=1e-14)
         found[seed] = set(K[:, 0, 0])
     assert not found[1] & found[2]
+
+
+NESTED = [
+    mt.nn.serial(mt.nn.Flatten(), ERF),
+    mt.nn.serial(ERF),
+    mt.nn.serial(mt.nn.serial(*ERF.layers[:3]), *ERF.layers[3:]),
+]
+
+
+@pytest.mark.parametrize("net", NESTED)
+def test_a_network_inside_is_drawn_as_its_layers(net):
+    """Numbers and widths of the plain network, and the means of both kernels; only the very last layer has outputs."""
+    x = normal(5, 4, 3)
+    plain, inside = (mt.nn.draw_parameters(one, (3,), units=6, outputs=2, seed=1) for one in (ERF, net))
+    assert [W.shape for W, _ in trained_parameters(ERF, plain)] == [(6, 2), (6, 6), (3, 6)]
+    assert (net.apply(inside, x) == ERF.apply(plain, x)).all()
+    assert (mt.nn.tangent_kernel(net, inside, x) == mt.nn.tangent_kernel(ERF, plain, x)).all()
+    one, two = (mt.nn.empirical_kernel(which, x, units=6, draws=2, seed=1) for which in (ERF, net))
+    assert all((one[name].mean == two[name].mean).all() for name in ("nngp", "ntk"))
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ([mt.nn.Dense(), mt.nn.Relu()], r"got layer 1 \(ABRelu\)"),
+        ([mt.nn.Flatten(), mt.nn.serial(mt.nn.Relu(), mt.nn.Dense(units=5))], r"got layer 1.1 \(Dense\) of 5 units"),
+    ],
+)
+def test_a_last_layer_without_a_width_to_choose(layers, told):
+    with pytest.raises(
+        ValueError, match="outputs needs a net whose last layer is a Dense without units of its own, " + told
+    ):
+        mt.nn.draw_parameters(mt.nn.serial(*layers), (3,), units=4, outputs=1, seed=1)
+
+
+def test_why_descent_diverges():
+    """2/lambda_max is blamed only where it is exceeded: a cubic unit makes Theta grow, a square overflows at once."""
+    parameters, X, y = problem(ERF, (3,), 1)
+    top = np.linalg.eigvalsh(mt.nn.tangent_kernel(ERF, parameters, X))[-1]
+    cubic = mt.nn.serial(mt.nn.Dense(), mt.nn.Monomial(3), mt.nn.Dense())
+    own = mt.nn.draw_parameters(cubic, (3,), units=3, outputs=1, seed=1)
+    eta = 1.9 / np.linalg.eigvalsh(mt.nn.tangent_kernel(cubic, own, X))[-1]
+    with pytest.raises(
+        ConvergenceError, match=r"is below 2/lambda_max = .* of the NTK of X at the start, which has grown"
+    ):
+        train(cubic, own, X, 100 * y, learning_rate=eta, steps=500)
+    with pytest.raises(ConvergenceError, match="at step 0: X, y or the parameters are too large"):
+        train(ERF, parameters, X, 1e200 * np.ones(5), learning_rate=0.1 / top, steps=1)
+
+
+def test_tangent_motion_of_a_kernel_that_vanishes():
+    parameters, X, _ = problem(ERF, (3,), 1)
+    nothing = [None if p is None else (0 * p[0], 0 * p[1]) for p in parameters]
+    net = mt.nn.mlp(hidden_layers=2, activation=mt.nn.Relu())
+    with pytest.raises(ValueError, match=r"norm of the NTK of x before training must be > 0, got 0\.0"):
+        tangent_motion(net, nothing, parameters, X)
+
+
+DRAW = {"units": 3, "outputs": 1, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ({"units": 0}, ValueError, "units must be >= 1, got 0"),
+        ({"outputs": 0}, ValueError, "outputs must be >= 1, got 0"),
+        ({"units": "a"}, TypeError, "units must be an integer >= 1, got 'a'"),
+        ({"seed": -1}, ValueError, r"seed must be in \[0, 2\^63\), got -1"),
+        ({"seed": (1, -2)}, ValueError, r"seed must be in \[0, 2\^63\), got -2"),
+        ({"seed": None}, TypeError, "seed must be an integer"),
+        ({"shape": ()}, ValueError, "shape must be that of one input"),
+        ({"shape": 3}, ValueError, "shape must be that of one input"),
+        ({"net": 3}, TypeError, "net must be a network from serial or mlp, got 3"),
+    ],
+)
+def test_bad_draws(change, error, told):
+    arguments = {"net": ERF, "shape": (3,)} | DRAW | change
+    with pytest.raises(error, match=told):
+        mt.nn.draw_parameters(**arguments)
+    if "shape" not in change and change.get("seed", 1) in (1, -1):
+        arguments.pop("shape")
+        with pytest.raises(error, match=told):
+            mt.nn.empirical_kernel(**arguments, x=np.ones((2, 3)), draws=2)
+
+
+GOOD = mt.nn.draw_parameters(ERF, (3,), units=4, outputs=1, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("x", "parameters", "told"),
+    [
+        (np.ones((2, 4)), GOOD, r"layer 0 \(Dense\) must be W and b of shapes \(4, 4\) and \(4,\), as x1 gives it"),
+        (np.ones((0, 3)), GOOD, r"x1 must be inputs \(n, ...\) and not empty, got shape \(0, 3\)"),
+        (np.ones(3), GOOD, r"x1 must be inputs \(n, ...\) and not empty, got shape \(3,\)"),
+        (np.full((2, 3), np.nan), GOOD, "x1 must be finite, got nan"),
+        ("a", GOOD, "x1 must hold real numbers, got 'a'"),
+        (np.ones((2, 3)), None, "parameters must be a list with an entry for each of 5 layers, got None"),
+        (np.ones((2, 3)), GOOD[:3], "for each of 5 layers, got 3 entries"),
+        (np.ones((2, 3)), [*GOOD[:-1], (1, 2)], r"parameters of layer 4 \(Dense\) must be W and b"),
+        (np.ones((2, 3)), [GOOD[0], GOOD[0], *GOOD[2:]], r"parameters of layer 1 \(Erf\) must be nothing"),
+    ],
+)
+def test_inputs_and_parameters_that_do_not_fit(x, parameters, told):
+    with pytest.raises(ValueError, match=told):
+        mt.nn.tangent_kernel(ERF, parameters, x)
+    with pytest.raises(ValueError, match=told.replace("x1", "X")):
+        train(ERF, parameters, x, np.ones(2), learning_rate=0.1, steps=1)
+    if parameters is GOOD and np.size(x) != 8:
+        with pytest.raises(ValueError, match=told.replace("x1", "x")):
+            mt.nn.empirical_kernel(ERF, x, draws=2, **DRAW)
+
+
+def test_parameters_of_branches_that_do_not_fit():
+    parameters, X, _ = problem(IMAGES, (4, 6, 2), 1)
+    parameters[3] = parameters[3][:1]
+    with pytest.raises(ValueError, match=r"an entry for each of 2 branches of layer 3 \(Parallel\), got 1 entries"):
+        mt.nn.tangent_kernel(IMAGES, parameters, X)

@@ -10,6 +10,7 @@ from scipy.linalg import sqrtm
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal, wasserstein_distance
 
+import mattis as mt
 from mattis.core.errors import ConvergenceError
 from mattis.theory.kernels.prior_distance import gaussian_kl, sliced_wasserstein1, wasserstein2
 from mattis.theory.kernels.prior_matching import fit_prior
@@ -372,6 +373,10 @@ def fitted(**change):
         (lambda: fitted(fresh_sets=SETS[:1]), "the number of fresh_sets must be >= 2, got 1"),
         (lambda: fitted(distance="euclid"), "distance must be wasserstein or kl, got 'euclid'"),
         (lambda: fitted(tolerance=0.0), "tolerance must be > 0"),
+        (lambda: fitted(tolerance="a"), "tolerance must be > 0 and finite, got 'a'"),
+        (lambda: fitted(start="a"), "start must hold real numbers, got 'a'"),
+        (lambda: fitted(kernel=lambda X, p: 3), r"kernel_of\(X, p\) must return a kernel and its derivatives"),
+        (lambda: fitted(target=lambda X: np.eye(2)), r"kernel_of\(X, p\)\[0\] must have the shape of target\(X\)"),
         (lambda: fitted(iterations=0), "iterations must be >= 1"),
         (lambda: fitted(target=lambda X: np.ones(3)), r"target\(X\) must be a square matrix"),
         (lambda: fitted(kernel=lambda X, p: (GOOD, [])), r"must be of shape \(1, 3, 3\), got \(0,\)"),
@@ -387,3 +392,81 @@ def fitted(**change):
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def relu_net(X, p):
+    """Two hidden layers of one sigma_w and sigma_b."""
+    net = mt.nn.mlp(hidden_layers=2, activation=mt.nn.Relu(), sigma_w=float(p[0]), sigma_b=float(p[1]))
+    slopes = net.kernel_gradient(X)
+    return np.asarray(net.kernel(X, get="nngp").nngp), [slopes["sigma_w"], slopes["sigma_b"]]
+
+
+@pytest.mark.parametrize("distance", ["wasserstein", "kl"])
+def test_all_starts_end_in_the_same_minimum(distance):
+    """Where a parameter nears 0 the derivative by its logarithm vanishes, and the minimum is elsewhere."""
+    sets = rng(30).uniform(-1, 1, (6, 4, 2))
+    starts = [[1.0, 1.0], [100.0, 0.01], [0.01, 0.01]]
+    starts += [[0.001, 5.0], [1e-6, 1e-6]] if distance == "wasserstein" else []
+    fits = [
+        fit_prior(
+            relu_net,
+            squared_exponential,
+            start=start,
+            measurement_sets=sets[:4],
+            fresh_sets=sets[4:],
+            distance=distance,
+        )
+        for start in starts
+    ]
+    assert all(fit.converged for fit in fits)
+    for fit in fits[1:]:
+        np.testing.assert_allclose(fit.parameters, fits[0].parameters, rtol=1e-4)
+        assert fit.distance[-1] == pytest.approx(fits[0].distance[-1], rel=1e-9)
+
+
+def test_a_minimum_on_the_boundary():
+    """1 + p ones(3, 3) to 1/2: D rises with p, and p -> 0 is the minimum, 3 (1 - sqrt(1/2))^2."""
+    fit = fitted(
+        kernel=lambda X, p: (GOOD + p[0] * np.ones((3, 3)), [np.ones((3, 3))]), target=lambda X: GOOD / 2, start=[1.0]
+    )
+    assert fit.converged
+    assert fit.parameters[0] < 1e-5
+    assert fit.distance[-1] == pytest.approx(3 * (1 - 0.5**0.5) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("start", [1e-9, 1e9])
+def test_plateaus_at_both_ends(start):
+    """1 + ones(3, 3) p^2/(1 + p^2) is flat in ln p on both sides of its minimum, p = 2."""
+
+    def kernel(X, p):
+        share = p[0] ** 2 / (1 + p[0] ** 2)
+        return GOOD + share * np.ones((3, 3)), [2 * p[0] / (1 + p[0] ** 2) ** 2 * np.ones((3, 3))]
+
+    fit = fitted(kernel=kernel, target=lambda X: kernel(X, [2.0])[0], start=[start], tolerance=1e-9)
+    assert fit.parameters[0] == pytest.approx(2.0, rel=1e-5)
+
+
+def test_kernels_a_divergence_cannot_take():
+    """Named as what the caller gave, with the parameters."""
+    sets = rng(30).uniform(-1, 1, (3, 4, 2))
+    good = {"measurement_sets": sets, "fresh_sets": sets, "distance": "kl"}
+    with pytest.raises(
+        ValueError, match=r"kernel_of\(X, p\)\[0\] must be positive definite .* not at p = \[0.001, 5\]"
+    ):
+        fit_prior(relu_net, squared_exponential, start=[0.001, 5.0], **good)
+    with pytest.raises(ValueError, match=r"target\(X\) must be positive definite to double precision for 'kl'"):
+        fit_prior(relu_net, lambda X: np.ones((4, 4)), start=[1.0, 1.0], **good)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kernel": 3}, "kernel_of must be a function, got 3"),
+        ({"target": 3}, "target must be a function, got 3"),
+        ({"measurement_sets": 3}, "measurement_sets must be a list of sets of inputs, got 3"),
+        ({"iterations": 2.0}, "iterations must be an integer"),
+    ],
+)
+def test_arguments_of_a_wrong_kind(change, words):
+    with pytest.raises(TypeError, match=words):
+        fitted(**change)

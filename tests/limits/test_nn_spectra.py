@@ -285,6 +285,7 @@ def test_a_kink_inside_is_reported():
         (kappa1, 3, 201, "k_max must be in"),
         (kappa1, (2, 2, 2, 2), 5, "number of spheres must be 1, 2 or 3, got 4"),
         (lambda t: t[:3], 3, 5, r"one value per cosine, shape \(129,\), got \(3,\)"),
+        (3, 3, 5, "kernel must be a function of cosines, got 3"),
         (lambda t: np.where(t > 0.5, np.nan, t), 3, 5, "must be finite"),
     ],
 )
@@ -302,3 +303,11 @@ def test_more_bad_input():
         product_spectrum()
     with pytest.raises(ValueError, match="number of arrays t must be 1, one per sphere"):
         sphere_spectrum(kappa1, dim=3, k_max=2).kernel(0.1, 0.2)
+    net = mt.nn.mlp(hidden_layers=1, activation=mt.nn.Relu())
+    for value in ("a", None, [1.0], 0.0):
+        with pytest.raises(ValueError, match="norm must be finite and > 0, got "):
+            zonal_kernel(net, dim=3, norm=value)
+    with pytest.raises(TypeError, match="network must be a network from serial or mlp, got 3"):
+        zonal_kernel(3, dim=3)
+    with pytest.raises(TypeError, match=r"spectra must each be a SphereSpectrum, got \(3,\)"):
+        product_spectrum(3)

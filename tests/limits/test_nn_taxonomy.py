@@ -331,6 +331,9 @@ def eliminate(matrix, right):
         (lambda: hermite_coefficients(lambda x: 0 * x), r"E phi\^2 must be > 0"),
         (lambda: design_activation(1.0), r"dim must be in \(1, 1000\]"),
         (lambda: design_activation(np.nan), "dim must be"),
+        (lambda: design_activation("a"), r"dim must be in \(1, 1000\] with m = 3, got 'a'"),
+        (lambda: infinite_depth("a"), "coefficients must hold real numbers, got 'a'"),
+        (lambda: limit_function(SINGULAR, None), "xi must hold real numbers, got None"),
         (lambda: deep_kernels(SINGULAR, 1.5, [3]), r"xi must be in \[-1, 1\]"),
         (lambda: deep_kernels(SINGULAR, 0.5, [-1]), "depths must be in"),
         (lambda: limit_function(MAJORITY, 0.5), "they are of kind majority vote"),
@@ -346,3 +349,8 @@ def eliminate(matrix, right):
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_an_activation_is_a_function():
+    with pytest.raises(TypeError, match="activation must be a function of arrays, got 3"):
+        hermite_coefficients(3)

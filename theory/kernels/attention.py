@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy.special import erf
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, real_array, require, require_integer
 from .shifted_duals import erf_dual, relu_dual
 
 _ENTRIES = 2**18  # of a working array
@@ -228,14 +228,14 @@ def _heads(law: _Activation, x0: Array, tokens: Array, W: Array) -> Array:
 
 
 def _law(activation: str) -> _Activation:
-    if activation not in _ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise ValueError(f"activation must be relu or erf, got {activation!r}")
     return _ACTIVATIONS[activation]
 
 
 def _samples(query_name: str, query: ArrayLike, tokens_name: str, tokens: ArrayLike) -> tuple[Array, Array]:
     """Queries (n, d) and tokens (n, N, d), or a sentence that says what is wrong with them."""
-    x, T = np.asarray(query, float), np.asarray(tokens, float)
+    x, T = real_array(query, query_name), real_array(tokens, tokens_name)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{query_name} must have shape (n, d), got {x.shape}")
     if T.ndim != 3 or 0 in T.shape or (T.shape[0], T.shape[2]) != x.shape:
@@ -251,8 +251,8 @@ def _weights_law(x: Array, y: Array, sigma_w: float, mean: ArrayLike) -> Array:
     d = x.shape[1]
     if y.shape[1] != d:
         raise ValueError(f"x0 and x0_other must have the same dimension d, got {d} and {y.shape[1]}")
-    require(np.isfinite(sigma_w) and sigma_w > 0, "sigma_w", sigma_w, "finite and > 0")
-    centre = np.asarray(mean, float)
+    require(is_real(sigma_w) and sigma_w > 0, "sigma_w", sigma_w, "finite and > 0")
+    centre = real_array(mean, "mean")
     if centre.shape not in ((), (d, d)):
         raise ValueError(f"mean must be a number or have shape (d, d) = {(d, d)}, got {centre.shape}")
     require(np.isfinite(centre), "mean", centre, "finite")

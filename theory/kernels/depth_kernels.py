@@ -22,7 +22,7 @@ from numpy.polynomial.polynomial import polyval
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, real_array, require
 from .taxonomy import infinite_depth, squares
 
 Signed = tuple[Array, Array]
@@ -78,7 +78,6 @@ class Dual:
         w = squares(coefficients)
         m = np.arange(w.size)
         first, slope = np.flatnonzero(w), np.flatnonzero(m * w)
-        self.constant = slope.size == 0
         self.order, self.value = int(first[0]), w[first[0] :]
         self.slope_order = int(slope[0]) if slope.size else 1
         self.slope = (m * w)[self.slope_order :] if slope.size else np.zeros(1)
@@ -152,7 +151,7 @@ def deep_kernels(coefficients: ArrayLike, xi: ArrayLike, depths: Sequence[int]) 
     >>> deep.nngp.round(4).tolist(), deep.ntk_log.round(6).tolist()
     ([0.26, 0.0], [-0.385662, -57.35555])
     """
-    xi = np.asarray(xi, np.float64)
+    xi = real_array(xi, "xi")
     require(abs(xi) <= 1, "xi", xi, "in [-1, 1]")
     with np.errstate(divide="ignore"):
         return iterate(Dual(coefficients), np.sign(xi), np.log(abs(xi)), depths)
@@ -214,7 +213,7 @@ def limit_function(coefficients: ArrayLike, xi: ArrayLike) -> LimitFunction:
     >>> round(float(s.value), 6), bool(s.error < 1e-12)
     (0.827326, True)
     """
-    xi = np.asarray(xi, np.float64)
+    xi = real_array(xi, "xi")
     require(abs(xi) <= 1, "xi", xi, "in [-1, 1]")
     with np.errstate(divide="ignore"):
         sign, value, error, depth = limit_of_logs(coefficients, np.sign(xi), np.log(abs(xi)))

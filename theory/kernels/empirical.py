@@ -11,8 +11,10 @@ import numpy as np
 import xarray as xr
 
 from ...core.backend import Array
-from ...core.errors import require_integer
-from .layer import Parameters
+from ...core.errors import real_array, require, require_integer
+from .affine import Dense
+from .branches import Parallel
+from .layer import Layer, Parameters, Shape
 from .network import Network
 
 
@@ -26,7 +28,14 @@ def tangent_kernel(net: Network, parameters: Parameters, x1: Any, x2: Any = None
     parameters : list
         From ``net.init``.
     x1, x2 : array
-        Inputs (n1, ...) and (n2, ...); None: x1.
+        Inputs (n1, ...) and (n2, ...), finite; None: x1.
+
+    Raises
+    ------
+    ValueError
+        If the inputs do not fit the parameters, are empty or not finite, or the network does not end in vectors.
+    TypeError
+        If net is no network.
 
     Source: A. Jacot, F. Gabriel, C. Hongler, arXiv:1806.07572, section 3.
 
@@ -36,8 +45,8 @@ def tangent_kernel(net: Network, parameters: Parameters, x1: Any, x2: Any = None
     >>> round(float(tangent_kernel(net, parameters, np.array([[3.0, 4.0]]))[0, 0]), 9)  # 4 (25/2) + 1/4
     50.25
     """
-    one = _tape(net, parameters, np.asarray(x1, float))
-    two = one if x2 is None else _tape(net, parameters, np.asarray(x2, float))
+    one = _tape(net, parameters, batch(net, parameters, x1, "x1"))
+    two = one if x2 is None else _tape(net, parameters, batch(net, parameters, x2, "x2"))
     total: Array = sum(layer.gram((x, d), (y, e)) for (layer, x, d), (_, y, e) in zip(one, two, strict=True))
     return total
 
@@ -70,15 +79,15 @@ def empirical_kernel(net: Network, x: Any, *, units: int, draws: int, seed: int,
     Parameters
     ----------
     net : Network
-        Its last layer a Dense without ``units`` of its own.
+        Its last layer, in a network inside a network too, a Dense without ``units`` of its own.
     x : array
-        Inputs (n, ...).
+        Inputs (n, ...), finite.
     units : int
         Width n of every hidden layer without ``units`` of its own, >= 1.
     draws : int
         Networks, >= 2.
     seed : int
-        Of the draws; each has a generator of its own, so more draws never change the first ones.
+        >= 0, of the draws; each has a generator of its own, so more draws never change the first ones.
     outputs : int
         Of each network, >= 1: f f' is averaged over them too.
 
@@ -86,6 +95,13 @@ def empirical_kernel(net: Network, x: Any, *, units: int, draws: int, seed: int,
     -------
     dict
         "nngp" and "ntk": ``mean``, ``error`` (standard error of the mean) and ``std`` over draws, each (x1, x2).
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, x is empty or does not fit the network, or the network ends otherwise.
+    TypeError
+        If a count is no integer, or net no network.
 
     Source: A. Jacot, F. Gabriel, C. Hongler, arXiv:1806.07572, figure 1.
 
@@ -95,9 +111,9 @@ def empirical_kernel(net: Network, x: Any, *, units: int, draws: int, seed: int,
     >>> bool(abs(found.mean[0, 0] - 4.0) < 4 * found.error[0, 0])
     True
     """
-    for value, name, low in ((units, "units", 1), (draws, "draws", 2), (outputs, "outputs", 1)):
-        require_integer(value, name, low, 2**31, f">= {low}")
-    x = np.asarray(x, float)
+    require_integer(draws, "draws", 2, 2**31, ">= 2")
+    require_integer(seed, "seed", 0, 2**63 - 1, "in [0, 2^63)")
+    x = _inputs(x, "x")
     nngp, ntk = [], []
     for draw in range(draws):
         parameters = draw_parameters(net, x.shape[1:], units=units, outputs=outputs, seed=(seed, draw))
@@ -110,7 +126,28 @@ def empirical_kernel(net: Network, x: Any, *, units: int, draws: int, seed: int,
 def draw_parameters(net: Network, shape: tuple[int, ...], *, units: int, outputs: int, seed: Any) -> Parameters:
     """Random parameters of a network of ``units`` hidden units whose last layer has ``outputs``.
 
-    Inputs have ``shape`` without the sample; ``seed`` is an integer or a tuple of them.
+    Parameters
+    ----------
+    net : Network
+        Its last layer, in a network inside a network too, a Dense without ``units`` of its own.
+    shape : tuple of int
+        Of one input, without the sample.
+    units, outputs : int
+        >= 1; of every hidden layer without ``units`` of its own, and of the last one.
+    seed : int or tuple of int
+        >= 0.
+
+    Returns
+    -------
+    list
+        For ``net.apply``: what belongs to each layer, for a network inside the list of its layers.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, or the network ends otherwise.
+    TypeError
+        If a count is no integer, or net no network.
 
     >>> import mattis as mt
     >>> net = mt.nn.mlp(hidden_layers=1, activation=mt.nn.Relu())
@@ -118,11 +155,106 @@ def draw_parameters(net: Network, shape: tuple[int, ...], *, units: int, outputs
     >>> net.apply(parameters, np.ones((5, 3))).shape
     (5, 2)
     """
-    rng, made = np.random.default_rng(seed), []
+    for value, name in ((units, "units"), (outputs, "outputs")):
+        require_integer(value, name, 1, 2**31, ">= 1")
+    for entry in seed if isinstance(seed, tuple) and seed else (seed,):
+        require_integer(entry, "seed", 0, 2**63 - 1, "in [0, 2^63)")
+    if not isinstance(shape, list | tuple) or len(shape) == 0:
+        raise ValueError(f"shape must be that of one input, such as (d,), got {shape!r}")
+    for i, size in enumerate(shape):
+        require_integer(size, f"shape[{i}]", 1, 2**31, ">= 1")
+    name, last = _ends(net)
+    if not isinstance(last, Dense) or last.units is not None:
+        own = f" of {last.units} units" if isinstance(last, Dense) else ""
+        raise ValueError(f"outputs needs a net whose last layer is a Dense without units of its own, got {name}{own}")
+    return _draw(net, np.random.default_rng(seed), tuple(shape), units, outputs)[1]
+
+
+def _draw(net: Network, rng: np.random.Generator, shape: Shape, units: int, outputs: int) -> tuple[Shape, Parameters]:
+    """As ``net.init``, with ``outputs`` for the very last layer."""
+    made = []
     for i, layer in enumerate(net.layers, 1):
-        shape, parameters = layer.init(rng, shape, outputs if i == len(net.layers) else units)
+        width = outputs if i == len(net.layers) else units
+        if isinstance(layer, Network):
+            shape, parameters = _draw(layer, rng, shape, units, width)
+        else:
+            shape, parameters = layer.init(rng, shape, width)
         made.append(parameters)
-    return made
+    return shape, made
+
+
+def _ends(net: Network, inside: str = "") -> tuple[str, Layer]:
+    """The very last layer and its name."""
+    name, last = _named(net, inside)[-1]
+    return _ends(last, f"{name.split()[1]}.") if isinstance(last, Network) else (name, last)
+
+
+def _named(net: Network, inside: str) -> list[tuple[str, Layer]]:
+    if not isinstance(net, Network):
+        raise TypeError(f"net must be a network from serial or mlp, got {net!r}")
+    return net.named(inside)
+
+
+def batch(net: Network, parameters: Parameters, x: Any, name: str) -> Array:
+    """Finite inputs (n, ...) that go through the network with these parameters; or what does not fit, by name."""
+    x = _inputs(x, name)
+    _fit(net, parameters, x.shape[1:], name, "")
+    return x
+
+
+def _inputs(x: Any, name: str) -> Array:
+    x = real_array(x, name)
+    if x.ndim < 2 or 0 in x.shape:
+        raise ValueError(f"{name} must be inputs (n, ...) and not empty, got shape {x.shape}")
+    require(np.isfinite(x), name, x, "finite")
+    return x
+
+
+def _fit(net: Network, parameters: Parameters, shape: Any, name: str, inside: str) -> Any:
+    """The shape of what comes out of inputs of a shape."""
+    named = _named(net, inside)
+    for (label, layer), own in zip(named, _each(parameters, len(named), f"{len(named)} layers"), strict=True):
+        if isinstance(layer, Network):
+            shape = _fit(layer, own, shape, name, f"{label.split()[1]}.")
+        elif isinstance(layer, Parallel):
+            count = len(layer.layers)
+            if not isinstance(shape, list) or len(shape) != count:
+                raise ValueError(f"net: {label} has {count} branches: put FanOut({count}) before it")
+            branches = zip(layer.layers, _each(own, count, f"{count} branches of {label}"), shape, strict=True)
+            shape = [_fit(Network((one,)), [p], at, name, f"{label.split()[1]}.") for one, p, at in branches]
+        else:
+            shape = _fit_layer(label, layer, own, shape, name)
+    return shape
+
+
+def _each(parameters: Parameters, count: int, of: str) -> Any:
+    if not isinstance(parameters, list | tuple) or len(parameters) != count:
+        got = f"{len(parameters)} entries" if isinstance(parameters, list | tuple) else repr(parameters)
+        raise ValueError(f"parameters must be a list with an entry for each of {of}, got {got}")
+    return parameters
+
+
+class _Shapes:
+    """In place of a generator: numbers of the right shapes that take no memory."""
+
+    def standard_normal(self, shape: Any) -> Array:
+        return np.broadcast_to(0.0, shape)
+
+    def integers(self, high: int) -> int:
+        return 0
+
+
+def _fit_layer(label: str, layer: Layer, own: Parameters, shape: Any, name: str) -> Any:
+    sizes = [np.shape(p) for p in own] if isinstance(own, list | tuple) else None
+    units = sizes[0][-1] if sizes and sizes[0] else 1
+    rng: Any = _Shapes()
+    after, needed = layer.init(rng, shape, units)
+    wanted = [np.shape(p) for p in needed] if isinstance(needed, tuple) else None
+    if sizes != wanted:
+        must = f"W and b of shapes {wanted[0]} and {wanted[1]}" if wanted else "nothing"
+        got = " and ".join(map(str, sizes)) if sizes else repr(own)
+        raise ValueError(f"parameters of {label} must be {must}, as {name} gives it inputs {shape}, got {got}")
+    return after
 
 
 def _drawn(values: Array) -> Drawn:

@@ -9,7 +9,7 @@ with theta the angle of x and y. A mean over m directions is a dot product of m 
 bias, for independent directions, for orthogonal ones of chi-distributed length, and for a scrambled Sobol sequence.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from math import ceil, pi
 from typing import Any, ClassVar, Protocol
 
@@ -21,7 +21,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import real_array, require, require_integer
 
 
 class Features(Protocol):
@@ -184,13 +184,17 @@ def kernel_estimate(features: Features, X: ArrayLike, Y: ArrayLike | None = None
     Raises
     ------
     ValueError, TypeError
-        If replicas is no integer >= 2, or as ``transform``.
+        If replicas is no integer >= 2, features no feature map, X and Y differ in columns, or as ``transform``.
 
     >>> found = kernel_estimate(ArcCosineFeatures(order=1, m=256, seed=3), [[1.0, 0.0]], [[0.0, 2.0]], replicas=64)
     >>> round(float(found.kernel[0, 0]), 2), round(float(found.error[0, 0]), 3)
     (0.62, 0.014)
     """
     require_integer(replicas, "replicas", 2, 2**31, ">= 2")
+    if not (is_dataclass(features) and hasattr(features, "seed") and hasattr(features, "transform")):
+        raise TypeError(f"features must be a feature map, a dataclass with seed and transform, got {features!r}")
+    X = rows("X", X)
+    Y = None if Y is None else rows("Y", Y, X.shape[1])
     mean, squares = np.zeros(()), np.zeros(())
     for r in range(replicas):
         draw = replace(features, seed=features.seed + r)
@@ -206,7 +210,7 @@ def kernel_estimate(features: Features, X: ArrayLike, Y: ArrayLike | None = None
 
 def rows(name: str, X: ArrayLike, d: int | None = None) -> Array:
     """Points as the rows of a finite float array (n, d)."""
-    X = np.asarray(X, float)
+    X = real_array(X, name)
     if X.ndim != 2 or 0 in X.shape or d not in (None, X.shape[1]):
         raise ValueError(f"{name} must have shape (n, {d or 'd'}), got {X.shape}")
     require(np.isfinite(X), name, X, "finite")

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, real_array, require
 
 _STEPS = 3000  # of Newton; each at least halves kappa until it converges quadratically
 _TOLERANCE = 1e-13
@@ -133,7 +133,9 @@ def transfer_error(curve: xr.Dataset, *, target: ArrayLike, overlap: ArrayLike) 
     Raises
     ------
     ValueError
-        If a shape is wrong, a value not finite, or O not symmetric with a diagonal >= 0.
+        If a shape is wrong, a value not finite, or O not symmetric positive semi-definite up to rounding.
+    TypeError
+        If curve is no learning curve.
 
     Source: Canatar, Bordelon, Pehlevan, arXiv:2106.02261.
 
@@ -142,8 +144,10 @@ def transfer_error(curve: xr.Dataset, *, target: ArrayLike, overlap: ArrayLike) 
     [0.248004, 0.072050715]
 
     """
+    if not isinstance(curve, xr.Dataset) or "mode_variance" not in curve:
+        raise TypeError(f"curve must be the Dataset of learning_curve, got {curve!r}")
     n = curve.sizes["mode"]
-    w, metric = np.asarray(target, np.float64), np.asarray(overlap, np.float64)
+    w, metric = real_array(target, "target"), real_array(overlap, "overlap")
     if w.shape != (n,) or metric.shape != (n, n):
         raise ValueError(f"target and overlap must have shapes ({n},) and ({n}, {n}), got {w.shape} and {metric.shape}")
     require(curve["multiplicity"] == 1, "multiplicity of the curve", curve["multiplicity"], "1")
@@ -153,6 +157,8 @@ def transfer_error(curve: xr.Dataset, *, target: ArrayLike, overlap: ArrayLike) 
     require(abs(skew) <= 1e-12 * abs(metric).max(), "overlap - overlap.T", skew, "zero up to rounding")
     diagonal = xr.DataArray(metric.diagonal(), dims="mode")
     require(diagonal >= 0, "diagonal of overlap", diagonal, ">= 0")
+    lowest = float(np.linalg.eigvalsh(metric)[0])
+    require(lowest >= -1e-10 * abs(metric).max(), "smallest eigenvalue of overlap", lowest, ">= 0 up to rounding")
     b = xr.DataArray(np.sign(w), dims="mode") * curve["mode_bias"] ** 0.5  # (1 - L_r) w_r
     bias = (b * xr.dot(xr.DataArray(metric, dims=("other", "mode")), b, dim="mode").rename(other="mode")).sum("mode")
     return bias + (diagonal * curve["mode_variance"].where(diagonal > 0, 0.0)).sum("mode")
@@ -199,7 +205,7 @@ def empirical_spectrum(K: ArrayLike, *, y: ArrayLike) -> EmpiricalSpectrum:
     >>> found.eigenvalues.round(12).tolist(), found.target_power.round(12).tolist()
     ([1.5, 0.5], [4.0, 1.0])
     """
-    K, y = np.asarray(K, np.float64), np.asarray(y, np.float64)
+    K, y = real_array(K, "K"), real_array(y, "y")
     if K.ndim != 2 or K.shape[0] != K.shape[1] or K.size == 0:
         raise ValueError(f"K must be a square matrix, got shape {K.shape}")
     n = len(K)
@@ -218,7 +224,8 @@ def empirical_spectrum(K: ArrayLike, *, y: ArrayLike) -> EmpiricalSpectrum:
 
 def _modes(eigenvalues: ArrayLike, target_power: ArrayLike, multiplicity: ArrayLike) -> list[xr.DataArray]:
     """Lambda, w^2 and multiplicity, checked, on the axis mode."""
-    lam, w2, g = (np.asarray(v, np.float64) for v in (eigenvalues, target_power, multiplicity))
+    given = {"eigenvalues": eigenvalues, "target_power": target_power, "multiplicity": multiplicity}
+    lam, w2, g = (real_array(value, name) for name, value in given.items())
     if lam.ndim != 1 or lam.size == 0 or w2.shape != lam.shape or g.shape not in ((), lam.shape):
         shapes = f"{lam.shape}, {w2.shape} and {g.shape}"
         raise ValueError(f"eigenvalues, target_power and multiplicity must have one shape (modes,), got {shapes}")
@@ -231,11 +238,11 @@ def _modes(eigenvalues: ArrayLike, target_power: ArrayLike, multiplicity: ArrayL
 def _axis(name: str, value: ArrayLike | xr.DataArray) -> xr.DataArray:
     """The values, finite and >= 0, on an axis of that name unless they come with axes."""
     if not isinstance(value, xr.DataArray):
-        array = np.asarray(value, np.float64)
+        array = real_array(value, name)
         if array.ndim > 1:
             raise ValueError(f"{name} must be a scalar, a 1-D array or a DataArray, got shape {array.shape}")
         value = xr.DataArray(array, dims=(name,)[: array.ndim], coords={name: array} if array.ndim else None)
-    require(np.isfinite(value) & (value >= 0), name, value, "finite and >= 0")
+    require(np.isfinite(value) & (value >= 0), name, value.values, "finite and >= 0")
     return value.astype(np.float64)
 
 

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import real_array, require, require_integer
 from .strips import mirror
 from .tree_strips import tree
 
@@ -32,12 +32,14 @@ def normalise_patches(x: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        If a patch is zero or not finite.
+        If a patch is empty, zero or not finite.
 
     >>> normalise_patches([[[3.0, 4.0], [0.0, -2.0]]]).tolist()
     [[[0.6, 0.8], [0.0, -1.0]]]
     """
-    x = np.asarray(x, np.float64)
+    x = real_array(x, "x")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"x must be patches (..., s_1) of numbers, got shape {x.shape}")
     scale = abs(x).max(axis=-1, keepdims=True, initial=0.0)
     require((scale > 0) & np.isfinite(scale), "largest entry of a patch", scale, "positive and finite")
     x = x / scale
@@ -114,7 +116,7 @@ class HierarchicalCNN:
         return xr.Dataset({"nngp": (("x1", "x2"), K), "ntk": (("x1", "x2"), T)})
 
     def _patches(self, x: ArrayLike, name: str) -> Array:
-        x = np.ascontiguousarray(x, np.float64)
+        x = np.ascontiguousarray(real_array(x, name))
         nodes = int(np.prod(self.filters[1:], dtype=np.int64))
         if x.ndim != 3 or x.shape[2] != self.filters[0] or x.shape[1] % nodes or not x.size:
             raise ValueError(
@@ -205,6 +207,6 @@ class HierarchicalCNN:
 
 def smoothness(kind: str, name: str) -> float:
     """Nu of a kind of kernel, refused by the name of the argument."""
-    if kind not in SMOOTHNESS:
+    if not isinstance(kind, str) or kind not in SMOOTHNESS:
         raise ValueError(f"{name} must be ntk or nngp, got {kind!r}")
     return SMOOTHNESS[kind]

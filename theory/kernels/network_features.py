@@ -21,7 +21,7 @@ from scipy.fft import irfft, rfft
 from scipy.sparse import csr_array
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, require, require_integer
 from .features import rows
 
 
@@ -73,8 +73,8 @@ class NetworkFeatures:
         require_integer(self.hidden_layers, "hidden_layers", 1, 2**31, "in [1, 2^31]")
         require_integer(self.m, "m", 1, 2**31, "in [1, 2^31]")
         require_integer(self.seed, "seed", 0, 2**63 - 1, "in [0, 2^63)")
-        require(np.isfinite(self.sigma_w) and self.sigma_w > 0, "sigma_w", self.sigma_w, "finite and > 0")
-        require(np.isfinite(self.sigma_b) and self.sigma_b >= 0, "sigma_b", self.sigma_b, "finite and >= 0")
+        require(is_real(self.sigma_w) and self.sigma_w > 0, "sigma_w", self.sigma_w, "finite and > 0")
+        require(is_real(self.sigma_b) and self.sigma_b >= 0, "sigma_b", self.sigma_b, "finite and >= 0")
         if self.kind not in ("nngp", "ntk"):
             raise ValueError(f"kind must be nngp or ntk, got {self.kind!r}")
 

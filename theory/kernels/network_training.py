@@ -17,10 +17,10 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, is_real, real_array, require
 from .affine import Conv, Dense
 from .branches import Parallel
-from .empirical import tangent_kernel
+from .empirical import batch, tangent_kernel
 from .layer import Layer, Parameters
 from .network import Network
 
@@ -70,11 +70,11 @@ def train(
     Raises
     ------
     ValueError
-        If an argument is outside its range or of a wrong shape.
+        If an argument is outside its range or of a wrong shape, or the inputs do not fit the parameters.
     TypeError
-        If steps are no integers.
+        If steps are no integers, or net is no network.
     ConvergenceError
-        If descent diverges.
+        If the loss leaves the range of floating-point numbers.
 
     Source: A. Jacot, F. Gabriel, C. Hongler, arXiv:1806.07572, section 6.
 
@@ -88,18 +88,19 @@ def train(
     >>> bool(abs(run.f[-1] - wide).max() < 0.02)
     True
     """
-    X, x = np.asarray(X, float), None if x is None else np.asarray(x, float)
-    counts, labels = _counts(steps), np.asarray(y, float)
-    require(np.isfinite(learning_rate) and learning_rate > 0, "learning_rate", learning_rate, "finite and > 0")
-    for value, name in ((X, "X"), (X if x is None else x, "x"), (labels, "y")):
-        require(np.isfinite(value), name, value, "finite")
-    own = deepcopy(parameters)
-    y = labels.reshape(len(labels), -1)
-    if labels.ndim not in (1, 2) or (shape := net.apply(own, X).shape) != y.shape:
+    X = batch(net, parameters, X, "X")
+    x = None if x is None else batch(net, parameters, x, "x")
+    counts, labels = _counts(steps), real_array(y, "y")
+    require(is_real(learning_rate) and learning_rate > 0, "learning_rate", learning_rate, "finite and > 0")
+    require(np.isfinite(labels), "y", labels, "finite")
+    learning_rate = float(learning_rate)
+    own, shape = deepcopy(parameters), net.apply(parameters, X).shape
+    y = labels[:, None] if labels.ndim == 1 else labels
+    if labels.ndim not in (1, 2) or shape != y.shape:
         raise ValueError(
             f"y must have shape (n,) or (n, outputs) as what comes out of X, {shape}, got shape {labels.shape}"
         )
-    f, loss = _descend(net, own, X, y, learning_rate, counts, x)
+    f, loss = _descend(net, parameters, own, X, y, learning_rate, counts, x)
     axes = {"step": np.ravel(counts), "t": ("step", learning_rate * np.ravel(counts))}
     dims = ("step", "x1", "output")[: 1 + labels.ndim]
     return TrainedNetwork(
@@ -111,16 +112,18 @@ def train(
 
 def _counts(steps: ArrayLike) -> Array:
     counts = np.atleast_1d(np.asarray(steps))
+    if counts.size == 0:
+        raise ValueError("steps must be a count or an increasing list of counts, got an empty list")
     if counts.dtype.kind not in "iu":
-        raise TypeError(f"steps must be integers >= 0, got {counts.dtype}")
-    if counts.ndim > 1 or counts.size == 0 or (np.diff(counts.astype(np.int64)) <= 0).any():
+        raise TypeError(f"steps must be integers >= 0, got {steps!r}")
+    if counts.ndim > 1 or (np.diff(counts.astype(np.int64)) <= 0).any():
         raise ValueError(f"steps must be a count or an increasing list of counts, got {counts.tolist()}")
     require(counts >= 0, "steps", counts, ">= 0")
     return counts
 
 
 def _descend(
-    net: Network, own: Parameters, X: Array, y: Array, eta: float, counts: Array, x: Array | None
+    net: Network, start: Parameters, own: Parameters, X: Array, y: Array, eta: float, counts: Array, x: Array | None
 ) -> tuple[Array, Array]:
     """f (count, points, outputs) and the loss (count,), of parameters that are changed in place."""
     weights, f, loss = trained_parameters(net, own), [], []
@@ -129,18 +132,31 @@ def _descend(
             residual, tape = _backward(net, own, X, y)
             now = float(np.vdot(residual, residual)) / 2
         if not np.isfinite(now):
-            raise ConvergenceError(
-                f"gradient descent diverged at step {k}: learning_rate={eta!r} is above 2/lambda_max of the NTK of X"
-            )
+            raise ConvergenceError(f"gradient descent diverged at step {k}: {_why(k, net, start, X, eta)}")
         if k in counts:
             f.append(residual + y if x is None else net.apply(own, x))
             loss.append(now)
         if k < counts[-1]:
-            for (W, b), (layer, received, delta) in zip(weights, tape, strict=True):
-                by_W, by_b = layer.gradient(received, eta * delta)
-                W -= by_W
-                b -= by_b
+            with np.errstate(over="ignore", invalid="ignore"):
+                for (W, b), (layer, received, delta) in zip(weights, tape, strict=True):
+                    by_W, by_b = layer.gradient(received, eta * delta)
+                    W -= by_W
+                    b -= by_b
     return np.array(f), np.array(loss)
+
+
+def _why(step: int, net: Network, start: Parameters, X: Array, eta: float) -> str:
+    """What made the loss overflow, as far as the NTK of the first output at the start tells."""
+    if step == 0:
+        return "X, y or the parameters are too large for a finite loss"
+    with np.errstate(over="ignore", invalid="ignore"):
+        Theta = tangent_kernel(net, start, X)
+    if not np.isfinite(Theta).all():
+        return "X or the parameters are too large for their NTK"
+    bound = 2 / float(np.linalg.eigvalsh(Theta)[-1])
+    if eta > bound:
+        return f"learning_rate={eta!r} is above 2/lambda_max = {bound:.6g} of the NTK of X at the start"
+    return f"learning_rate={eta!r} is below 2/lambda_max = {bound:.6g} of the NTK of X at the start, which has grown"
 
 
 def _backward(net: Network, parameters: Parameters, X: Array, y: Array) -> tuple[Array, list[Any]]:
@@ -176,6 +192,11 @@ def tangent_motion(net: Network, before: Parameters, after: Parameters, x: Any) 
     x : array
         Inputs (n, ...) on which the norm is taken.
 
+    Raises
+    ------
+    ValueError
+        If the inputs do not fit the parameters, or Theta_before vanishes on them.
+
     Source: J. Lee et al., arXiv:1902.06720, figure 1.
 
     >>> import mattis as mt
@@ -186,4 +207,6 @@ def tangent_motion(net: Network, before: Parameters, after: Parameters, x: Any) 
     0.0
     """
     one, two = (tangent_kernel(net, parameters, x) for parameters in (before, after))
-    return float(np.linalg.norm(two - one) / np.linalg.norm(one))
+    norm = float(np.linalg.norm(one))
+    require(norm > 0, "norm of the NTK of x before training", norm, "> 0")
+    return float(np.linalg.norm(two - one)) / norm

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, real_array, require, require_integer
 
 _MOST = 2**40
 _AT_ONCE = 2**21  # normal deviates of a block of draws
@@ -156,7 +156,7 @@ def ensemble_size(
     (EnsembleSize(N=542, s=64), 2732)
     """
     require_integer(k, "k", 2, 10**6, "in [2, 10^6]")
-    require(0 < delta < 1, "delta", delta, "in (0, 1)")
+    require(is_real(delta) and 0 < delta < 1, "delta", delta, "in (0, 1)")
     if inputs not in ("worst", "all"):
         raise ValueError(f"inputs must be worst or all, got {inputs!r}")
     s = np.arange(2.0, k + 1)
@@ -293,7 +293,7 @@ def _initial_root(k: int, s: int) -> Array:
 
 def _whole(name: str, value: Any, low: int) -> Array:
     """The integers as float64, or a refusal."""
-    number = np.asarray(value, dtype=np.float64)
+    number = real_array(value, name)
     ok = (number == np.round(number)) & (number >= low) & (number <= _MOST)
     require(ok, name, number, f"an integer >= {low} and <= 2^40")
     return number

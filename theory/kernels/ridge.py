@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, is_real, real_array, require
 from .features import Features
 
 _BLOCK = 4096  # rows
@@ -28,10 +28,12 @@ class FeatureRidge:
     """w, (M,) or (M, k)"""
     residual: float
     """|Phi^T y - (Phi^T Phi + ridge) w| over |Phi^T Phi + ridge| |w| + |Phi^T y|, Frobenius norms: a few 1e-16"""
+    d: int
+    """columns of the inputs"""
 
     def predict(self, X: ArrayLike) -> Array:
-        """f (n,) or (n, k) at the rows of X (n, d), in blocks; ValueError for another shape."""
-        X = _rows(X)
+        """f (n,) or (n, k) at the rows of X (n, d), in blocks; ValueError for another shape, another d too."""
+        X = _rows(X, self.d)
         return np.concatenate([self.features.transform(X[i]) @ self.weights for i in _blocks(len(X))])
 
 
@@ -62,6 +64,8 @@ def feature_ridge(features: Features, X: ArrayLike, y: ArrayLike, *, ridge: floa
     ------
     ValueError
         If an array has the wrong shape or an entry that is not finite, or ridge is not positive.
+    TypeError
+        If features is no feature map.
     ConvergenceError
         If the ridge is below the rounding errors of Phi^T Phi, so that it is not positive definite.
 
@@ -74,11 +78,13 @@ def feature_ridge(features: Features, X: ArrayLike, y: ArrayLike, *, ridge: floa
     >>> round(float(fit.predict([[0.5, 1.0]])[0]), 3)
     0.25
     """
-    X, y = _rows(X), np.asarray(y, float)
+    if not hasattr(features, "transform"):
+        raise TypeError(f"features must be a feature map with transform, got {features!r}")
+    X, y = _rows(X), real_array(y, "y")
     if y.ndim not in (1, 2) or len(y) != len(X):
         raise ValueError(f"y must have shape (n,) or (n, k) with n = {len(X)}, got {y.shape}")
     require(np.isfinite(y), "y", y, "finite")
-    require(np.isfinite(ridge) and ridge > 0, "ridge", ridge, "finite and > 0")
+    require(is_real(ridge) and ridge > 0, "ridge", ridge, "finite and > 0")
     A, b = _normal_equations(features, X, y)
     A[np.diag_indices_from(A)] += ridge
     try:
@@ -88,7 +94,7 @@ def feature_ridge(features: Features, X: ArrayLike, y: ArrayLike, *, ridge: floa
             f"ridge = {ridge} is lost in the rounding errors of Phi^T Phi: take a larger one"
         ) from None
     norm = np.linalg.norm
-    return FeatureRidge(features, w, float(norm(b - A @ w) / (norm(A) * norm(w) + norm(b) or 1.0)))
+    return FeatureRidge(features, w, float(norm(b - A @ w) / (norm(A) * norm(w) + norm(b) or 1.0)), X.shape[1])
 
 
 def _normal_equations(features: Features, X: Array, y: Array) -> tuple[Array, Array]:
@@ -105,9 +111,9 @@ def _blocks(n: int) -> list[slice]:
     return [slice(i, i + _BLOCK) for i in range(0, n, _BLOCK)]
 
 
-def _rows(X: ArrayLike) -> Array:
+def _rows(X: ArrayLike, d: int | None = None) -> Array:
     """X as it is, with its shape checked; ``transform`` checks the entries block by block."""
-    X = np.asarray(X)
-    if X.ndim != 2 or 0 in X.shape:
-        raise ValueError(f"X must have shape (n, d), got {X.shape}")
+    X = X if isinstance(X, np.ndarray) else real_array(X, "X")
+    if X.ndim != 2 or 0 in X.shape or d not in (None, X.shape[1]):
+        raise ValueError(f"X must have shape (n, {d or 'd'}), got {X.shape}")
     return X

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, owens_t
 
 from ...core.backend import Array
-from ...core.errors import require
+from ...core.errors import real_array, require
 
 _FAR = 40.0  # phi and Phi are 0 or 1 beyond it
 _ZERO = 1e-150  # stands for a threshold 0, so that the ratio of two of them is defined
@@ -126,7 +126,7 @@ def erf_dual(a: ArrayLike, b: ArrayLike, su: ArrayLike, sv: ArrayLike, rho: Arra
 
 def _checked(**arguments: ArrayLike) -> tuple[Array, ...]:
     """Return the arguments as finite float arrays of one shape, each in the range its name says."""
-    arrays = {name: np.asarray(value, float) for name, value in arguments.items()}
+    arrays = {name: real_array(value, name) for name, value in arguments.items()}
     for name, value in arrays.items():
         if name == "rho":
             require(abs(value) <= 1, name, value, "in [-1, 1]")
@@ -134,7 +134,11 @@ def _checked(**arguments: ArrayLike) -> tuple[Array, ...]:
             require((value >= 0) & np.isfinite(value), name, value, "finite and >= 0")
         else:
             require(np.isfinite(value), name, value, "finite")
-    return tuple(np.broadcast_arrays(*arrays.values()))
+    try:
+        return tuple(np.broadcast_arrays(*arrays.values()))
+    except ValueError:
+        shapes = ", ".join(str(value.shape) for value in arrays.values())
+        raise ValueError(f"{', '.join(arrays)} must broadcast to one shape, got {shapes}") from None
 
 
 def _threshold(mean: Array, deviation: Array) -> Array:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require, require_integer
+from ...core.errors import ConvergenceError, is_real, real_array, require, require_integer
 
 if TYPE_CHECKING:
     from .network import Network
@@ -108,7 +108,7 @@ def gegenbauer(t: ArrayLike, *, dim: int, k_max: int) -> Array:
     [1.0, 0.5, -0.125, -0.4375]
     """
     _check_degrees(dim, k_max)
-    t = np.asarray(t, np.float64)
+    t = real_array(t, "t")
     require(abs(t) <= 1, "t", t, "in [-1, 1]")
     P = np.ones((k_max + 1, *t.shape))
     P[1:2] = t
@@ -168,6 +168,7 @@ def sphere_spectrum(kernel: Callable[..., ArrayLike], *, dim: int | tuple[int, .
     >>> sphere_spectrum(one_layer, dim=3, k_max=2).eigenvalues.round(12).tolist()  # 3/8, 1/6, 3/128
     [0.375, 0.166666666667, 0.0234375]
     """
+    require(callable(kernel), "kernel", kernel, "a function of cosines")
     dims = dim if isinstance(dim, tuple) else (dim,)
     require(1 <= len(dims) <= 3, "number of spheres", len(dims), "1, 2 or 3")
     for d in dims:
@@ -193,7 +194,7 @@ def zonal_kernel(network: "Network", *, dim: int, kind: str = "ntk", norm: float
     .. math:: t \mapsto K(x, x'), \qquad x = |x|\,(1, 0, 0, \dots), \quad x' = |x|\,(t, \sqrt{1 - t^2}, 0, \dots)
 
     ``network`` of Dense layers; ``dim`` = d in [2, 1000], of its inputs; ``kind`` "nngp" or "ntk"; ``norm`` = abs(x),
-    positive. Returns a function of an array of cosines in [-1, 1]; raises ``ValueError`` for anything else.
+    positive. Returns a function of an array of cosines in [-1, 1]; raises ``ValueError`` or ``TypeError`` else.
 
     >>> import mattis as mt
     >>> net = mt.nn.mlp(hidden_layers=1, activation=mt.nn.Relu(), sigma_w=2**0.5, sigma_b=0.0)
@@ -201,12 +202,14 @@ def zonal_kernel(network: "Network", *, dim: int, kind: str = "ntk", norm: float
     [0.5, 0.333333333, 0.078125]
     """
     _check_degrees(dim, 0)
-    require(norm > 0 and np.isfinite(norm), "norm", norm, "finite and > 0")
+    if not hasattr(network, "kernel"):
+        raise TypeError(f"network must be a network from serial or mlp, got {network!r}")
+    require(is_real(norm) and norm > 0, "norm", norm, "finite and > 0")
     if kind not in ("nngp", "ntk"):
         raise ValueError(f"kind must be nngp or ntk, got {kind!r}")
 
     def kernel(t: ArrayLike) -> Array:
-        t = np.asarray(t, np.float64)
+        t = real_array(t, "t")
         require(abs(t) <= 1, "t", t, "in [-1, 1]")
         x = np.zeros((t.size, dim))
         x[:, 0], x[:, 1] = t.ravel(), np.sqrt((1 - t) * (1 + t)).ravel()
@@ -229,6 +232,8 @@ def product_spectrum(*spectra: SphereSpectrum) -> SphereSpectrum:
     [[1.0, 0.5], [0.5, 0.25]]
     """
     require(len(spectra) > 0, "number of spectra", len(spectra), ">= 1")
+    if not all(isinstance(s, SphereSpectrum) for s in spectra):
+        raise TypeError(f"spectra must each be a SphereSpectrum, got {spectra!r}")
     size = _outer([abs(s.eigenvalues) for s in spectra])
     error = _outer([abs(s.eigenvalues) + s.quadrature_error for s in spectra]) - size
     return SphereSpectrum(
@@ -262,7 +267,7 @@ def _angles(nodes: int) -> tuple[Array, Array, Array]:
 
 def _values(kernel: Callable[..., ArrayLike], cosines: list[Array]) -> Array:
     """K on the grid of the cosines, checked."""
-    value = np.asarray(kernel(*np.ix_(*cosines)), np.float64)
+    value = real_array(kernel(*np.ix_(*cosines)), "kernel(t)")
     shape = tuple(len(t) for t in cosines)
     if value.shape != shape:
         raise ValueError(f"kernel must return one value per cosine, shape {shape}, got {value.shape}")

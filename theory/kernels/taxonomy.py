@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from ...core.backend import Array
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, real_array, require, require_integer
 
 Kind = Literal["1-NN", "singular kernel", "linear", "majority vote", "flat limit", "constant"]
 Activation = Callable[[Array], Array]
@@ -72,7 +72,7 @@ class HermiteSeries:
 
 def squares(coefficients: ArrayLike) -> Array:
     """c_m^2, scaled to sum to 1."""
-    c = np.asarray(coefficients, np.float64)
+    c = real_array(coefficients, "coefficients")
     if c.ndim != 1 or c.size < 1:
         raise ValueError(f"coefficients must be a vector (c_0, c_1, ...), got shape {c.shape}")
     require(np.isfinite(c), "coefficients", c, "finite")
@@ -160,7 +160,7 @@ def design_activation(dim: float, *, m: int = 3) -> Array:
     """
     require_integer(m, "m", 2, 64, "in [2, 64]")
     low = 2 / (m - 1)
-    require(low < dim <= 1000, "dim", dim, f"in ({low:g}, 1000] with m = {m}")
+    require(is_real(dim) and low < dim <= 1000, "dim", dim, f"in ({low:g}, 1000] with m = {m}")
     y = brentq(
         lambda y: 2 * y - dim * np.log1p(-(m - 1) * np.expm1(-y)),
         1e-12,
@@ -193,12 +193,16 @@ def hermite_coefficients(activation: Activation, *, terms: int = 64) -> HermiteS
     ------
     ValueError
         If phi is not finite, has the wrong shape or vanishes.
+    TypeError
+        If activation is no function, or terms no integer.
 
     >>> series = hermite_coefficients(lambda x: x**3, terms=4)
     >>> (series.coefficients**2).round(6).tolist(), series.truncation < 1e-12
     ([0.0, 0.6, 0.0, 0.4], True)
     """
     require_integer(terms, "terms", 1, 512, "in [1, 512]")
+    if not callable(activation):
+        raise TypeError(f"activation must be a function of arrays, got {activation!r}")
     coarse, fine = (_project(activation, width, terms) for width in (0.5, 0.25))
     fine = np.where(abs(fine) < 1e-14, 0.0, fine)
     kept = float(fine @ fine)
@@ -212,7 +216,7 @@ def _sample(activation: Activation, width: float) -> tuple[Array, Array, Array]:
     edges = np.arange(-_RANGE, _RANGE, width)[:, None]
     nodes = edges + width * (x + 1) / 2
     weights = width / 2 * w * np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi)
-    values = np.asarray(activation(nodes), np.float64)
+    values = real_array(activation(nodes), "activation")
     if values.shape != nodes.shape:
         raise ValueError(f"activation must keep the shape of its argument: {nodes.shape} became {values.shape}")
     require(np.isfinite(values), "activation", values, "finite")

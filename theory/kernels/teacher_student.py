@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require
+from ...core.errors import ConvergenceError, is_real, real_array, require
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,15 @@ def expected_error(
     """
     names = ("K_S_train", "k_S_test", "K_T_train", "k_T_test", "K_T_diag")
     given = (K_S_train, k_S_test, K_T_train, k_T_test, K_T_diag)
-    K_S, k_S, K_T, k_T, diagonal = (np.asarray(value, np.float64) for value in given)
-    n, m = k_S.shape if k_S.ndim == 2 else (0, 0)
+    K_S, k_S, K_T, k_T, diagonal = (real_array(v, name) for name, v in zip(names, given, strict=True))
+    if k_S.ndim != 2 or not k_S.size:
+        raise ValueError(f"k_S_test must have a shape (n, m) of training and test points, got {k_S.shape}")
+    n, m = k_S.shape
     for name, value, shape in zip(names, (K_S, k_S, K_T, k_T, diagonal), ((n, n), (n, m)) * 2 + ((m,),), strict=True):
-        if value.shape != shape or not value.size:
+        if value.shape != shape:
             raise ValueError(f"{name} must have the shape {shape} for k_S_test of shape {k_S.shape}, got {value.shape}")
         require(np.isfinite(value), name, value, "finite")
-    require(0 <= ridge < np.inf, "ridge", ridge, "finite and >= 0")
+    require(is_real(ridge) and ridge >= 0, "ridge", ridge, "finite and >= 0")
     W, residual = _weights(K_S + ridge * np.eye(n), k_S)
     errors = diagonal - 2 * (k_T * W).sum(axis=0) + (W * (K_T @ W)).sum(axis=0)
     spread = float(errors.std(ddof=1) / np.sqrt(m)) if m > 1 else np.inf

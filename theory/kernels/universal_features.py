@@ -18,13 +18,14 @@ any exponential or has a bound on xi.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
+from numbers import Complex as ComplexNumber
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ...core.backend import Array
-from ...core.errors import ConvergenceError, require, require_integer
+from ...core.errors import ConvergenceError, is_real, real_array, require, require_integer
 from .features import rows
 
 Complex = NDArray[np.complex128]
@@ -57,7 +58,7 @@ def gaussian_spectrum(c: float) -> Spectrum:
     >>> gaussian_spectrum(2.0)(np.random.default_rng(1), 3)[0].round(4)
     array([0.11  , 0.2615, 0.1052])
     """
-    require(np.isfinite(c) and c > 0, "c", c, "finite and > 0")
+    require(is_real(c) and c > 0, "c", c, "finite and > 0")
     return lambda rng, m: (rng.normal(0, np.sqrt(c / 2) / pi, m), np.ones(m, complex))
 
 
@@ -105,7 +106,10 @@ class UniversalFeatures:
     def __post_init__(self) -> None:
         require_integer(self.m, "m", 2, 2**31, "in [2, 2^31]")
         require_integer(self.seed, "seed", 0, 2**63 - 1, "in [0, 2^63)")
-        require(np.isfinite(self.tilt) and np.real(self.tilt) > 0.5, "tilt", self.tilt, "finite, of real part > 1/2")
+        number = isinstance(self.tilt, ComplexNumber) and bool(np.isfinite(self.tilt))
+        require(number and self.tilt.real > 0.5, "tilt", self.tilt, "finite, of real part > 1/2")
+        if not callable(self.spectrum):
+            raise TypeError(f"spectrum must be a function such as cosine_spectrum, got {self.spectrum!r}")
 
     def inputs(self, X: ArrayLike) -> Complex:
         """Complex features phi (n, m) of the rows of X (n, d); ValueError for another shape."""
@@ -116,7 +120,7 @@ class UniversalFeatures:
     def neurons(self, W: ArrayLike, b: ArrayLike | None = None) -> Complex:
         """Complex features psi (k, m) of the rows of W (k, d) and of b (k,), 0 where it is left out."""
         W = rows("W", W)
-        b = np.zeros(len(W)) if b is None else np.asarray(b, float)
+        b = np.zeros(len(W)) if b is None else real_array(b, "b")
         if b.shape != (len(W),):
             raise ValueError(f"b must have shape (k,) with k = {len(W)}, got {b.shape}")
         require(np.isfinite(b), "b", b, "finite")
