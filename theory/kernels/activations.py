@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from scipy.special import erf, ndtr
 
-from ...core.errors import require
+from ...core.errors import is_real, require
 from .activation import Closed
 
 
 def _finite(layer: str, **values: float) -> None:
     for name, value in values.items():
-        require(np.isfinite(value), f"{layer}: {name}", value, "finite")
+        require(is_real(value), f"{layer}: {name}", value, "finite" if isinstance(value, float) else "a finite number")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def LeakyRelu(slope: float = 0.01) -> ABRelu:
     >>> round(float(LeakyRelu(0.1).dual(1.0, 0.5, 1.0)[0]), 9)
     0.296644101
     """
+    _finite("LeakyRelu", slope=slope)
     return ABRelu(slope, 1.0)
 
 
@@ -172,6 +173,7 @@ def Cos(A: float = 1.0, w: float = 1.0, phase: float = 0.0) -> Sin:
     >>> round(float(Cos().dual(1.0, 0.5, 1.0)[0]), 9)
     0.41483041
     """
+    _finite("Cos", A=A, w=w, phase=phase)
     return Sin(A, w, phase + pi / 2)
 
 
@@ -181,7 +183,7 @@ def Rbf(gamma: float = 1.0) -> Sin:
     >>> round(float(Rbf(0.5).dual(1.0, 0.5, 1.0)[0]), 9)
     0.60653066
     """
-    require(np.isfinite(gamma) and gamma >= 0, "Rbf: gamma", gamma, "in [0, inf)")
+    require(is_real(gamma) and gamma >= 0, "Rbf: gamma", gamma, "in [0, inf)")
     return Sin(sqrt(2), sqrt(2 * gamma), pi / 4)
 
 
@@ -224,7 +226,7 @@ class Gaussian(Closed):
     entry = "gaussian"
 
     def __post_init__(self) -> None:
-        require(np.isfinite(self.c) and self.c > 0, f"{type(self).__name__}: c", self.c, "in (0, inf)")
+        require(is_real(self.c) and self.c > 0, f"{type(self).__name__}: c", self.c, "in (0, inf)")
 
     def parameters(self) -> tuple[float, ...]:
         """The width c."""

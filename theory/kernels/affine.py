@@ -12,20 +12,29 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, require, require_integer
 from .layer import Block, Layer, Parameters, Shape, State
-from .windows import Padding, out_size, pad_widths, patches, unpatch, window_mean
+from .windows import Padding, out_size, pad_widths, patches, require_pair, unpatch, window_mean
 
 Parametrisation = Literal["ntk", "standard"]
+SMALLEST = 1e-290
+"""Of the largest variance of a layer that is not zero: smaller ones lose digits."""
 
 
 def _check(name: str, sigma_w: float, sigma_b: float, units: int | None, parametrisation: str) -> None:
     for value, what in ((sigma_w, "sigma_w"), (sigma_b, "sigma_b")):
-        require(np.isfinite(value) and value >= 0, f"{name}: {what}", value, "in [0, inf)")
+        require(is_real(value) and value >= 0, f"{name}: {what}", value, "a number in [0, inf)")
+        require(value == 0 or value >= 1e-153, f"{name}: {what}", value, "0 or >= 1e-153, or its square is lost")
     if units is not None:
         require_integer(units, f"{name}: units", 1, 2**31, ">= 1")
     if parametrisation not in ("ntk", "standard"):
         raise ValueError(f"{name}: parametrisation must be 'ntk' or 'standard', got {parametrisation!r}")
+
+
+def _require_digits(largest: float, gain: float, name: str) -> None:
+    """Refuse variances that are not zero and become so small that they lose digits."""
+    if 0 < largest < SMALLEST / min(gain, 1.0):
+        raise OverflowError(f"{name} gives variances below {SMALLEST}: take larger sigma_w")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +44,18 @@ class _Affine(Layer):
     units: int | None = None
     parametrisation: Parametrisation = "ntk"
 
+    def squares(self, name: str) -> tuple[float, float]:
+        """sigma_w^2 and sigma_b^2."""
+        if max(self.sigma_w, self.sigma_b) > 1e153:
+            raise OverflowError(
+                f"{name} gives a variance beyond the range of floating-point numbers: its sigma squared"
+            )
+        return self.sigma_w**2, self.sigma_b**2
+
     def own_part(self, state: State, fan_in: int | None, name: str) -> tuple[float, float]:
         """(g_w, g_b) of the layer's own parameters."""
         if self.parametrisation == "ntk":
-            return self.sigma_w**2, self.sigma_b**2
+            return self.squares(name)
         if fan_in is None:
             raise ValueError(f"{name}: the standard parametrisation needs the number of units of the layer before")
         return float(fan_in), float(self.sigma_b > 0)
@@ -46,11 +63,15 @@ class _Affine(Layer):
     def affine(self, state: State, mean: Any, fan_in: int | None, name: str) -> State:
         """The covariances after the layer; ``mean(array, lead)`` averages over the window."""
         g_w, g_b = self.own_part(state, fan_in, name)
+        gain, shift = self.squares(name)
+        if gain > 0 and not shift:
+            for block in (state.self1, state.self2):
+                _require_digits(float(block.k.max()), gain, name)
 
         def go(block: Block, lead: int) -> Block:
             k = mean(block.k, lead)
-            t = None if block.t is None else g_w * k + g_b + self.sigma_w**2 * mean(block.t, lead)
-            return Block(self.sigma_w**2 * k + self.sigma_b**2, t)
+            t = None if block.t is None else g_w * k + g_b + gain * mean(block.t, lead)
+            return Block(gain * k + shift, t)
 
         return replace(
             state, self1=go(state.self1, 1), self2=go(state.self2, 1), cross=go(state.cross, 2),
@@ -89,7 +110,7 @@ class Dense(_Affine):
     Parameters
     ----------
     sigma_w, sigma_b : float
-        Scales of weights and bias, in [0, inf).
+        Scales of weights and bias, 0 or in [1e-153, inf).
     units : int, optional
         Of the finite form; by default what ``init`` of the network says. The standard parametrisation of the *next*
         layer needs it.
@@ -100,7 +121,7 @@ class Dense(_Affine):
     Raises
     ------
     ValueError
-        If a scale is negative or not finite, or ``units`` < 1.
+        If a scale is outside, or ``units`` < 1.
 
     >>> import mattis as mt
     >>> pair = mt.nn.serial(mt.nn.Dense(sigma_w=2.0, sigma_b=0.5)).kernel([[3.0, 4.0]])
@@ -170,7 +191,7 @@ class Conv(_Affine):
     Raises
     ------
     ValueError
-        If a scale is negative, or the window or a stride is not positive.
+        If a scale is outside, or the window or a stride is not positive.
 
     >>> import mattis as mt
     >>> import numpy as np
@@ -185,18 +206,21 @@ class Conv(_Affine):
 
     def __post_init__(self) -> None:
         _check("Conv", self.sigma_w, self.sigma_b, self.units, self.parametrisation)
-        for pair, what in ((self.filter_shape, "filter_shape"), (self.strides, "strides")):
-            if len(pair) != 2:
-                raise ValueError(f"Conv: {what} must be two integers, got {pair!r}")
-            for value in pair:
-                require_integer(value, f"Conv: {what}", 1, 2**20, ">= 1")
+        require_pair(self.filter_shape, "Conv: filter_shape")
+        require_pair(self.strides, "Conv: strides")
         if self.padding not in ("SAME", "VALID", "CIRCULAR"):
             raise ValueError(f"Conv: padding must be 'SAME', 'VALID' or 'CIRCULAR', got {self.padding!r}")
+
+    def require_room(self, shape: tuple[int, ...]) -> None:
+        """Refuse images (height, width) that the window does not fit."""
+        for n, f, s in zip(shape, self.filter_shape, self.strides, strict=True):
+            pad_widths(n, f, s, self.padding)
 
     def init(self, rng: np.random.Generator, shape: Shape, units: int) -> tuple[Shape, Parameters]:
         """W (fh fw C, units) and b (units,)."""
         if len(shape) != 3:
             raise ValueError(f"Conv needs images (height, width, channels), got inputs of shape {shape}")
+        self.require_room(shape[:2])
         units = self.units or units
         size = tuple(
             out_size(n, f, s, self.padding) for n, f, s in zip(shape, self.filter_shape, self.strides, strict=False)
@@ -232,9 +256,7 @@ class Conv(_Affine):
         """K' = sigma_w^2 <K> + sigma_b^2."""
         if not state.positions:
             raise ValueError(f"{name} needs images (n, height, width, channels), got vectors")
-        shape = state.cross.k.shape[2:4]
-        for n, f, s in zip(shape, self.filter_shape, self.strides, strict=True):
-            pad_widths(n, f, s, self.padding)
+        self.require_room(state.cross.k.shape[2:4])
 
         def mean(array: Any, lead: int) -> Any:
             return window_mean(array, lead, self.filter_shape, self.strides, self.padding)

@@ -51,6 +51,7 @@ def kernel_gradient(net: Network, x: Any) -> dict[str, Array]:
     with np.errstate(over="ignore", invalid="ignore"):  # refused at the end
         for name, layer in layers:
             if isinstance(layer, Dense):
+                layer.squares(name)  # refuses what is no number
                 state, gaussian = _dense(state, layer.sigma_w, layer.sigma_b), True
             elif isinstance(layer, Activation) and gaussian:
                 state, gaussian = _activation(state, layer), False

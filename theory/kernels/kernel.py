@@ -1,27 +1,30 @@
 """How the kernel of a network is computed: compiled loops where there are any, else layer by layer on tiles."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import ldexp, log
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import frexp, ldexp, log
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ...core.backend import cores, namespace_of, to_host
-from ...core.errors import require, require_integer
+from ...core.errors import is_real, real_array, require, require_integer
 from ...core.memory import require_memory
-from .chain import Chain
+from .chain import LARGE, Chain, taken_out
 from .connected import Tile, connected_kernel, connected_tile, tile_bytes
 from .conv_pairs import conv_kernel
 from .conv_scale import in_range
 from .gpu import device_tile
-from .layered import bytes_per_pair, layered_tile
+from .layered import bytes_per_pair, bytes_per_row, layered_tile
 from .network import Network
 from .plan import Convolution, chain_of, convolution_of
-from .tiles import announce, edge_of, fill
+from .tiles import announce, edge_of, fill, tile_memory
 
 NAMES = ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist")
+SMALLEST = 1e-145
+"""Of the largest input, where no scale is taken out: the squares of smaller ones lose digits."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ def network_kernel(
     memory: float, threads: int | None,
 ) -> Pair:  # fmt: skip
     """See ``Network.kernel``."""
+    require(isinstance(stable, bool), "stable", stable, "True or False")
     names, threads = _names(get, stable), _threads(threads)
-    require(np.isfinite(memory) and memory > 0, "memory", memory, "bytes > 0")
+    require(is_real(memory) and memory > 0, "memory", memory, "bytes > 0")
     x1, x2 = check_inputs(x1, x2)
     chain = None if namespace_of(x1) is not np else chain_of(net, x1.ndim == 4)
     if chain is None and (stable or depths is not None):
@@ -51,15 +55,28 @@ def network_kernel(
         raise ValueError(f"{asked} is for host arrays and Dense layers with ABRelu or Erf units only: {_other(net)}")
     shape = (len(x1), len(x1 if x2 is None else x2))
     if chain is not None:
-        flat1, flat2 = (None if x is None else x.reshape(len(x), -1) for x in (x1, x2))
+        chain, flat1, flat2 = _scaled(chain, *(None if x is None else x.reshape(len(x), -1) for x in (x1, x2)))
         steps = _depths(depths, len(chain.activations))
         targets = _targets(out, names, shape if depths is None else (len(steps), *shape))
         arrays, exponents = _connected(flat1, flat2, chain, steps, targets, names, memory, threads)
         scale: Any = np.array(exponents) * log(2) if depths is not None else exponents[0] * log(2)
-        return _pair(arrays, names, depths, targets, scale, 0.0)
+        return _pair(arrays, names, None if depths is None else steps, targets, scale, 0.0)
     targets = _targets(out, names, shape)
     arrays, power, error = _tiled(net, x1, x2, names, targets, memory, threads)
     return _pair(arrays, names, None, targets, power * log(2), error)
+
+
+def _largest(x: Any) -> float:
+    return max(float(x.max()), -float(x.min()))
+
+
+def _scaled(chain: Chain, x1: Any, x2: Any) -> tuple[Chain, Any, Any]:
+    """Inputs whose squares stay in range: over a power of two, which the chain takes back."""
+    power = frexp(max(_largest(x) for x in (x1, x2) if x is not None))[1]
+    if abs(power) <= LARGE // 2:
+        return chain, x1, x2
+    x1, x2 = (None if x is None else np.ldexp(x, -power) for x in (x1, x2))
+    return replace(chain, inputs=2 * power), x1, x2
 
 
 def _connected(
@@ -81,9 +98,11 @@ def _connected(
     return targets, exponents
 
 
-def _stream(tile: Tile, targets: Mapping[str, Any], symmetric: bool, memory: float, threads: int, each: float) -> None:
-    edge = edge_of(memory, threads, each, 1024)
-    announce(targets, edge, threads, each)
+def _stream(
+    tile: Tile, targets: Mapping[str, Any], symmetric: bool, memory: float, threads: int, each: float, row: float = 0.0
+) -> None:
+    edge = edge_of(memory, threads, each, 1024, row)
+    announce(targets, edge, threads, tile_memory(edge, threads, each, row))
     fill(tile, targets, symmetric, edge, threads)
 
 
@@ -92,14 +111,18 @@ def _tiled(
 ) -> tuple[Mapping[str, Any], int, float]:  # fmt: skip
     """Layer by layer, or compiled convolutions; the kernels over a power of two, and the error of activations."""
     xp, ntk, other, shape = namespace_of(x1), "ntk" in names, x1 if x2 is None else x2, x1.shape[1:]
+    for name, x in (("x1", x1), ("x2", other)):
+        largest = _largest(x)
+        require(largest == 0 or largest > SMALLEST, f"the largest entry of {name}", largest, f"0 or > {SMALLEST}")
     if targets is None and xp is np:
         size = 8.0 * len(x1) * len(other) * len(names)
         require_memory(size, f"kernels of {len(x1)} x {len(other)} inputs", "out= a memmap, or fewer inputs")
-    convolution = convolution_of(net) if xp is np and x1.ndim == 4 else None
+    convolution = convolution_of(net, shape) if xp is np and x1.ndim == 4 else None
     if convolution is not None:
         return *_convolutions(convolution, x1, x2, names, targets, memory, threads), 0.0
     fused, errors = None if xp is np else device_tile(net, x1, x2, names), [0.0]
     each = bytes_per_pair(net, shape) if fused is None else tile_bytes(1, names)
+    row = bytes_per_row(net, shape) if fused is None else 0.0
     threads = threads if xp is np else 1
 
     def tile(rows: slice, columns: slice, diagonal: bool) -> dict[str, Any]:
@@ -110,10 +133,10 @@ def _tiled(
         return {name: found[name] for name in names}
 
     if targets is not None:
-        _stream(tile, targets, x2 is None, memory, threads, each)
+        _stream(tile, targets, x2 is None, memory, threads, each, row)
         return targets, 0, max(errors)
     arrays = {name: xp.empty((len(x1), len(other))) for name in names}
-    edge = edge_of(memory, threads, each, 256 if xp is np else 4096)
+    edge = edge_of(memory, threads, each, 256 if xp is np else 4096, row)
     fill(tile, arrays, x2 is None, edge, threads)
     return arrays, 0, max(errors)
 
@@ -127,7 +150,11 @@ def _convolutions(
     sets = (x1,) if x2 is None else (x1, x2)
     largest = max(float(np.einsum("nhwc,nhwc->nhw", x, x).max()) for x in sets) / x1.shape[-1]
     chain, power, fits = in_range(plan.chain, plan.names, largest)
-    gain, shift = plan.readout.sigma_w**2, ldexp(plan.readout.sigma_b**2, -power)
+    gain, shift = plan.readout.squares(plan.names[-1])
+    if drop := taken_out(gain, 1.0, shift, power):
+        power += drop
+        fits = abs(power) < 500
+    gain, shift = ldexp(gain, -drop), ldexp(shift, -power)
 
     def part(one: Any, two: Any, threads: int) -> dict[str, Any]:
         k, t = conv_kernel(one, two, chain, pooled=plan.pooled, ntk="ntk" in names, threads=threads)
@@ -142,10 +169,10 @@ def _convolutions(
     return targets, left
 
 
-def _names(get: str | Sequence[str], stable: bool) -> tuple[str, ...]:
-    asked = (get,) if isinstance(get, str) else tuple(get)
-    if not asked or any(name not in NAMES[:2] for name in asked):
-        raise ValueError(f"get must be 'nngp', 'ntk' or both, got {get!r}")
+def _names(get: Any, stable: bool) -> tuple[str, ...]:
+    asked = (get,) if isinstance(get, str) else tuple(get) if isinstance(get, Iterable) else ()
+    known = [isinstance(name, str) and name in NAMES[:2] for name in asked]
+    require(len(known) > 0 and all(known), "get", get, "'nngp', 'ntk' or both")
     return tuple(n for n in NAMES if n in asked or (stable and n.removesuffix("_sqdist") in asked))
 
 
@@ -156,15 +183,31 @@ def _threads(threads: int | None) -> int:
     return int(threads)
 
 
+def _floats(x: Any, name: str) -> Any:
+    """Real numbers as a contiguous array of float64, on the device where they live there."""
+    xp = namespace_of(x)
+    if xp is not np:
+        require(np.dtype(x.dtype).kind in "biuf", f"the dtype of {name}", str(x.dtype), "that of real numbers")
+        return xp.ascontiguousarray(x, dtype=float)
+    if isinstance(x, Mapping | Set):
+        raise ValueError(f"{name} must be an array, got a {type(x).__name__}")
+    if np.ma.is_masked(x):
+        raise ValueError(f"{name} must have no masked entries")
+    x = x if callable(values := getattr(x, "values", x)) else values
+    if isinstance(x, np.ndarray) and x.dtype == object:  # columns of a table that differ in their type
+        x = x.tolist()
+    return np.ascontiguousarray(x if isinstance(x, np.ndarray) and x.dtype == float else real_array(x, name))
+
+
 def check_inputs(x1: Any, x2: Any) -> tuple[Any, Any]:
     """Finite floating-point arrays (n, d) or (n, height, width, channels) of one kind."""
     found: list[Any] = []
     for name, x in (("x1", x1), ("x2", x2)):
-        if x is None:
+        if x is None and name == "x2":
             found.append(None)
             continue
+        x = _floats(x, name)
         xp = namespace_of(x)
-        x = xp.ascontiguousarray(getattr(x, "values", x), dtype=float)
         if x.ndim not in (2, 4) or 0 in x.shape:
             raise ValueError(
                 f"{name} must be (n, d) or (n, height, width, channels) and not empty, got shape {x.shape}"
@@ -182,14 +225,18 @@ def check_inputs(x1: Any, x2: Any) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def _depths(depths: Sequence[int] | None, L: int) -> tuple[int, ...]:
+def _depths(depths: Any, L: int) -> tuple[int, ...]:
     if depths is None:
         return (L,)
-    for depth in depths:
+    require(isinstance(depths, Iterable) and not isinstance(depths, str), "depths", depths, "a list of integers")
+    found = tuple(depths)
+    for depth in found:
         require_integer(depth, "depths", 1, L, f"in [1, {L}], the hidden layers of the network")
-    if len(depths) == 0 or list(depths) != sorted(set(depths)):
-        raise ValueError(f"depths must increase, got {list(depths)}")
-    return tuple(int(depth) for depth in depths)
+    if not found:
+        raise ValueError("depths must name a number of hidden layers at least, got none")
+    if list(found) != sorted(set(found)):
+        raise ValueError(f"depths must increase, got {list(found)}")
+    return tuple(int(depth) for depth in found)
 
 
 def _targets(out: Any, names: Sequence[str], shape: tuple[int, ...]) -> Mapping[str, Any] | None:
@@ -198,11 +245,26 @@ def _targets(out: Any, names: Sequence[str], shape: tuple[int, ...]) -> Mapping[
         return None
     targets = out if isinstance(out, Mapping) else {names[0]: out}
     if set(targets) != set(names):
-        raise ValueError(f"out must have {', '.join(names)}, got {', '.join(targets)}")
+        raise ValueError(f"out must have {', '.join(names)}, got {', '.join(map(str, targets))}")
     for name in names:
-        if tuple(targets[name].shape) != shape:
-            raise ValueError(f"out[{name!r}] must have shape {shape}, got {tuple(targets[name].shape)}")
+        _check_target(targets[name], f"out[{name!r}]", shape)
+    for one, two in combinations(names, 2):
+        a, b = targets[one], targets[two]
+        if a is b or (isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.shares_memory(a, b)):
+            raise ValueError(f"out must have an array for each name, got the same for {one!r} and {two!r}")
     return {name: targets[name] for name in names}
+
+
+def _check_target(target: Any, name: str, shape: tuple[int, ...]) -> None:
+    """An array of floats of 4 or 8 bytes that can be written to."""
+    require(hasattr(target, "shape") and hasattr(target, "__setitem__"), name, target, "an array that takes slices")
+    if tuple(target.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(target.shape)}")
+    dtype = np.dtype(getattr(target, "dtype", float))
+    if dtype.kind != "f" or dtype.itemsize not in (4, 8):
+        raise ValueError(f"{name} must hold floats of 4 or 8 bytes, got {dtype}")
+    if not getattr(getattr(target, "flags", None), "writeable", True) or getattr(target, "read_only", False):
+        raise ValueError(f"{name} must be writeable, got an array that is read-only")
 
 
 def _other(net: Network) -> str:

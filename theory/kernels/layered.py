@@ -1,12 +1,14 @@
 """Any network, layer by layer on a tile of pairs: the reference of the compiled loops, and what they lack."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ...core.backend import namespace_of
-from .layer import Block, State
+from .layer import Block, Layer, State
 from .network import Network
+from .series import Series
 
 
 def first_state(x1: Any, x2: Any, ntk: bool, positions: int) -> State:
@@ -38,7 +40,20 @@ def bytes_per_pair(net: Network, shape: tuple[int, ...]) -> float:
     """Of all temporaries of a tile."""
     if len(shape) == 1:
         return 160.0
-    return 64.0 * (shape[0] * shape[1]) ** (2 if net.needs_positions() else 1)
+    return 136.0 * (shape[0] * shape[1]) ** (2 if net.needs_positions() else 1)
+
+
+def bytes_per_row(net: Network, shape: tuple[int, ...]) -> float:
+    """Of a row and a column of a tile: covariances of each input with itself, coefficients of its variances."""
+    series = max((x.bytes_per_variance() for x in _inside(net) if isinstance(x, Series)), default=0.0)
+    return bytes_per_pair(net, shape) + 2.0 * series * (shape[0] * shape[1] if len(shape) > 1 else 1)
+
+
+def _inside(layer: Layer) -> Iterator[Layer]:
+    """The layer and those of networks and branches inside."""
+    yield layer
+    for one in getattr(layer, "layers", ()):
+        yield from _inside(one)
 
 
 def layered_tile(net: Network, x1: Any, x2: Any, diagonal: bool, ntk: bool) -> tuple[dict[str, Any], float]:

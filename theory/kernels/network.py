@@ -1,6 +1,7 @@
 """Networks as one layer after another, in their finite and their infinite form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,20 @@ from .layer import Layer, Parameters, State
 
 UNITS = 256
 """Of a hidden layer in the finite form, where neither the layer nor ``init`` says."""
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """Refusals from within begin with the name of a layer."""
+    try:
+        yield
+    except ValueError as error:
+        told = str(error)
+        raise ValueError(told if told.startswith("layer ") else f"{label}: {told}") from None
+
+
+def _silent(state: State) -> bool:
+    return float(state.self1.k.max()) == 0
 
 
 @dataclass(frozen=True)
@@ -38,8 +53,9 @@ class Network(Layer):
     def init(self, rng: np.random.Generator, shape: Any, units: int = UNITS) -> tuple[Any, Parameters]:
         """Shape of what comes out of one input of ``shape``, and random parameters of all layers."""
         made = []
-        for layer in self.layers:
-            shape, parameters = layer.init(rng, shape, units)
+        for label, layer in self.named():
+            with naming(label):
+                shape, parameters = layer.init(rng, shape, units)
             made.append(parameters)
         return shape, made
 
@@ -67,11 +83,12 @@ class Network(Layer):
         for label, layer in self.named(inside):
             if isinstance(state, list) and not layer.joins:
                 raise ValueError(f"{label} stands after FanOut: put parallel and FanInSum before it")
-            try:
+            unit = layer if isinstance(layer, Activation) else None
+            heard = unit is not None and not _silent(state)
+            with naming(label):
                 state = layer.carry(state, label)
-            except ValueError as error:
-                told = str(error)
-                raise ValueError(told if told.startswith("layer ") else f"{label}: {told}") from None
+            if unit and heard and _silent(state) and np.any(unit.function(np.array([-1.0, 1.0]))):
+                raise OverflowError(f"{label} gives variances too small to be told from zero: take larger sigma_w")
         return state
 
     def needs_positions(self) -> bool:
@@ -109,7 +126,8 @@ class Network(Layer):
             after them, in one pass, along a first axis ``depth``. For Dense layers with ABRelu and Erf units.
         out : array or dict of arrays, optional
             Written tile by tile instead of arrays in memory: a memmap, a zarr array, anything with a ``shape`` that
-            takes slices; a dict by name ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist") where several are asked.
+            takes slices, of floats of 4 or 8 bytes; a dict by name ("nngp", "ntk", "nngp_sqdist", "ntk_sqdist") where
+            several are asked.
         memory : float
             Bytes that tiles may take, beyond inputs and results.
         threads : int, optional
@@ -176,5 +194,7 @@ def mlp(*, hidden_layers: int, activation: Activation, sigma_w: float = 1.0, sig
     (7, 8.0)
     """
     require_integer(hidden_layers, "mlp: hidden_layers", 1, 2**20, ">= 1")
+    if not isinstance(activation, Activation):
+        raise TypeError(f"mlp: activation must be an activation such as Relu(), got {activation!r}")
     dense = Dense(sigma_w=sigma_w, sigma_b=sigma_b)
     return Network((dense, *(activation, dense) * hidden_layers))

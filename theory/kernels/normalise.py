@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...core.backend import namespace_of
-from ...core.errors import require
+from ...core.errors import is_real, require
 from .layer import Block, Layer, Parameters, Shape, State
 
 
@@ -31,7 +31,8 @@ class LayerNorm(Layer):
     epsilon: float = 1e-12
 
     def __post_init__(self) -> None:
-        require(np.isfinite(self.epsilon) and self.epsilon >= 0, "LayerNorm: epsilon", self.epsilon, "in [0, inf)")
+        ok = is_real(self.epsilon) and self.epsilon >= 0
+        require(ok, "LayerNorm: epsilon", self.epsilon, "a number in [0, inf)")
 
     def _parts(self, x: Any) -> tuple[Any, Any]:
         centred = x - x.mean(-1, keepdims=True)
@@ -90,7 +91,7 @@ class Dropout(Layer):
     keep: float
 
     def __post_init__(self) -> None:
-        require(0 < self.keep <= 1, "Dropout: keep", self.keep, "in (0, 1]")
+        require(is_real(self.keep) and 0 < self.keep <= 1, "Dropout: keep", self.keep, "a number in (0, 1]")
 
     def init(self, rng: np.random.Generator, shape: Shape, units: int) -> tuple[Shape, Parameters]:
         """The key of the masks."""

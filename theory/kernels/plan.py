@@ -10,7 +10,7 @@ from .affine import Conv, Dense
 from .chain import Chain
 from .conv_layers import ConvChain
 from .layer import Layer
-from .network import Network
+from .network import Network, naming
 from .positions import Flatten, GlobalAvgPool
 
 
@@ -41,9 +41,10 @@ def chain_of(net: Network, images: bool) -> Chain | None:
         return None
     if not all(isinstance(x, Dense) and _ntk(x) for x in maps) or any(_units(x) is None for x in units):
         return None
+    sigma_w2, sigma_b2 = zip(*(x.squares(name) for name, x in found[::2] if isinstance(x, Dense)), strict=True)
     return Chain(
-        sigma_w2=tuple(x.sigma_w**2 for x in maps if isinstance(x, Dense)),
-        sigma_b2=tuple(x.sigma_b**2 for x in maps if isinstance(x, Dense)),
+        sigma_w2=sigma_w2,
+        sigma_b2=sigma_b2,
         activations=tuple(code for x in units if (code := _units(x)) is not None),
         names=tuple(name for name, _ in found),
     )
@@ -59,23 +60,29 @@ class Convolution(NamedTuple):
     """of all layers, for errors"""
 
 
-def convolution_of(net: Network) -> Convolution | None:
-    """A network of the compiled convolutions, or None."""
+def convolution_of(net: Network, shape: tuple[int, ...]) -> Convolution | None:
+    """A network of the compiled convolutions on images of ``shape``, or None."""
     names, found = zip(*flat(net), strict=True)
     if len(found) < 4 or len(found) % 2 or not isinstance(found[-1], Dense) or not _ntk(found[-1]):
         return None
+    squares: list[tuple[float, float]] = []
     head, convolutions, units = found[-2], found[:-2:2], found[1:-2:2]
     if not isinstance(head, Flatten | GlobalAvgPool) or any(_units(x) is None for x in units):
         return None
     if not all(isinstance(x, Conv) and _simple(x) for x in convolutions):
         return None
+    for name, x in zip(names[:-2:2], convolutions, strict=True):
+        if isinstance(x, Conv):
+            squares.append(x.squares(name))
+            with naming(name):
+                x.require_room(shape[:2])
     paddings = {x.padding for x in convolutions if isinstance(x, Conv)}
     if len(paddings) != 1:
         return None
     chain = ConvChain(
         filters=np.array([x.filter_shape for x in convolutions if isinstance(x, Conv)]),
-        sigma_w2=np.array([x.sigma_w**2 for x in convolutions if isinstance(x, Conv)]),
-        sigma_b2=np.array([x.sigma_b**2 for x in convolutions if isinstance(x, Conv)]),
+        sigma_w2=np.array([w for w, _ in squares]),
+        sigma_b2=np.array([b for _, b in squares]),
         activation=np.array([_units(x) for x in units]),
         circular=paddings == {"CIRCULAR"},
     )

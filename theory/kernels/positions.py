@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from ...core.backend import namespace_of
-from ...core.errors import require_integer
 from .layer import Layer, Parameters, Shape, State
-from .windows import out_size
+from .windows import out_size, require_pair
 
 
 def _images(state: State, name: str) -> None:
@@ -115,16 +114,13 @@ class AvgPool(Layer):
     pools = True
 
     def __post_init__(self) -> None:
-        for pair, what in ((self.window, "window"), (self.steps, "strides")):
-            if len(pair) != 2:
-                raise ValueError(f"AvgPool: {what} must be two integers, got {pair!r}")
-            for value in pair:
-                require_integer(value, f"AvgPool: {what}", 1, 2**20, ">= 1")
+        require_pair(self.window, "AvgPool: window")
+        require_pair(self.steps, "AvgPool: strides")
 
     @property
     def steps(self) -> tuple[int, int]:
         """Steps of the window."""
-        return self.strides or self.window
+        return self.window if self.strides is None else self.strides
 
     def _matrix(self, n: int, axis: int) -> Any:
         """(n', n): one row for each window."""

@@ -18,7 +18,7 @@ from numpy.polynomial.legendre import leggauss
 from scipy.special import expit, roots_hermitenorm
 
 from ...core.backend import Array, namespace_of
-from ...core.errors import require, require_integer
+from ...core.errors import real_array, require, require_integer
 from .activation import Activation
 
 TERMS = 800
@@ -27,6 +27,8 @@ TAIL = 1e-15
 """Of sum_m (m + 1) c_m^2: what the terms left out may weigh."""
 REACH = 13.5
 """Of the nodes: h_m(z) exp(-z^2/4) is bounded, and the other half of the weight is below 2e-20 there."""
+BLOCK = 32
+"""Variances whose function values at all nodes are held at once."""
 
 
 def _hermite(z: Array, terms: int) -> Array:
@@ -64,16 +66,31 @@ class Series(Activation):
         return _panels(TERMS, 64)
 
     def coefficients(self, q: Any) -> Any:
-        """c_m(q), (..., terms), without the tail that weighs nothing."""
-        xp = namespace_of(q)
+        """c_m(q), (..., terms)."""
+        xp, flat = namespace_of(q), q.reshape(-1)
         z, weighted = (xp.asarray(part) for part in self.rule())
-        return self.function(xp.sqrt(q)[..., None] * z) @ weighted
+        found = xp.empty((flat.size, weighted.shape[1]))
+        for start in range(0, flat.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            found[part] = self.function(xp.sqrt(flat[part])[:, None] * z) @ weighted
+        return found.reshape((*q.shape, -1))
+
+    def _both(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """Of two sets of variances, evaluated once where they are the same."""
+        ca = self.coefficients(a)
+        if a.size == b.size and not bool((a.reshape(-1) != b.reshape(-1)).any()):
+            return ca, ca.reshape((*b.shape, ca.shape[-1]))
+        return ca, self.coefficients(b)
+
+    def bytes_per_variance(self) -> float:
+        """Of what ``dual`` keeps for each variance of a tile's rows and columns."""
+        return 8.0 * self.rule()[1].shape[1]
 
     def dual(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
         """(V, dV/dk), and dV/da if ``derivative``."""
         xp = namespace_of(k)
         a, b = xp.asarray(a, dtype=float), xp.asarray(b, dtype=float)
-        ca, cb = self.coefficients(a), self.coefficients(b)
+        ca, cb = self._both(a, b)
         terms = max(_needed(ca), _needed(cb))
         product = xp.sqrt(a * b)
         inverse = xp.where(product > 0, 1 / xp.where(product > 0, product, 1.0), 0.0)
@@ -101,10 +118,12 @@ class Series(Activation):
 
 def _needed(c: Any) -> int:
     """Terms up to where the tail weighs TAIL at all variances."""
-    xp = namespace_of(c)
-    weight = (xp.arange(c.shape[-1]) + 1) * c.reshape(-1, c.shape[-1]) ** 2
-    tail = xp.flip(xp.cumsum(xp.flip(weight, -1), -1), -1) > TAIL * weight.sum(-1, keepdims=True)
-    return max(int(tail.any(0).sum()), 1)
+    xp, flat, terms = namespace_of(c), c.reshape(-1, c.shape[-1]), 1
+    for start in range(0, len(flat), BLOCK):
+        weight = (xp.arange(c.shape[-1]) + 1) * flat[start : start + BLOCK] ** 2
+        tail = xp.flip(xp.cumsum(xp.flip(weight, -1), -1), -1) > TAIL * weight.sum(-1, keepdims=True)
+        terms = max(terms, int(tail.any(0).sum()))
+    return terms
 
 
 @dataclass(frozen=True)
@@ -124,11 +143,12 @@ class Polynomial(Series):
     coefficients_of_powers: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        values = tuple(float(c) for c in self.coefficients_of_powers)
-        if not 1 <= len(values) <= 65:
-            raise ValueError(f"Polynomial: coefficients must be 1 to 65 numbers, got {len(values)}")
-        require(np.isfinite(values), "Polynomial: coefficients", np.array(values), "finite")
-        object.__setattr__(self, "coefficients_of_powers", values)
+        values = real_array(self.coefficients_of_powers, "Polynomial: coefficients")
+        if values.ndim != 1 or not 1 <= values.size <= 65:
+            told = values.size if values.ndim == 1 else f"{self.coefficients_of_powers!r}"
+            raise ValueError(f"Polynomial: coefficients must be 1 to 65 numbers, got {told}")
+        require(np.isfinite(values), "Polynomial: coefficients", values, "finite")
+        object.__setattr__(self, "coefficients_of_powers", tuple(values.tolist()))
 
     def rule(self) -> tuple[Array, Array]:
         """Exact."""
@@ -193,12 +213,14 @@ class Elementwise(Series):
     def __post_init__(self) -> None:
         if not callable(self.f):
             raise TypeError(f"Elementwise: f must be a function of arrays, got {self.f!r}")
+        if self.df is not None and not callable(self.df):
+            raise TypeError(f"Elementwise: df must be a function of arrays or None, got {self.df!r}")
         value = np.asarray(self.f(np.array([-0.5, 0.0, 1.5])))
         require(
-            value.shape == (3,) and np.isfinite(value).all(),
+            value.shape == (3,) and value.dtype.kind in "biuf" and np.isfinite(value).all(),
             "Elementwise: f at (-0.5, 0, 1.5)",
             str(value),
-            "three finite numbers",
+            "three finite numbers, none complex",
         )
 
     def function(self, x: Any) -> Any:

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
-from math import isqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,15 @@ from .connected import Tile
 from .workers import in_threads
 
 
-def edge_of(memory: float, threads: int, bytes_per_pair: float, largest: int) -> int:
+def tile_memory(edge: int, threads: int, per_pair: float, per_row: float) -> float:
+    """Bytes of tiles of ``edge`` rows and columns, one for each thread."""
+    return threads * edge * (per_pair * edge + per_row)
+
+
+def edge_of(memory: float, threads: int, per_pair: float, largest: int, per_row: float = 0.0) -> int:
     """Rows and columns of a tile, so that all threads together keep within ``memory``."""
-    edge = isqrt(max(int(memory / threads / bytes_per_pair), 1))
+    half = per_row / per_pair / 2
+    edge = int(sqrt(memory / threads / per_pair + half * half) - half)
     return max(min(edge - edge % 128 if edge >= 128 else edge, largest), 1)
 
 
@@ -44,12 +50,12 @@ def fill(tile: Tile, targets: Mapping[str, Any], symmetric: bool, edge: int, thr
     in_threads(work, range(len(places) - 1, -1, -1), threads)
 
 
-def announce(targets: Mapping[str, Any], edge: int, threads: int, bytes_per_pair: float) -> None:
+def announce(targets: Mapping[str, Any], edge: int, threads: int, working: float) -> None:
     """One line before a streamed computation starts."""
     shape = next(iter(targets.values())).shape
     size = 8 * float(np.prod(shape)) * len(targets)
     print(
         f"{', '.join(targets)} of shape {shape}: {in_units(size)} written in tiles of {edge}, "
-        f"{in_units(threads * bytes_per_pair * edge * edge)} of memory on {threads} threads",
+        f"{in_units(working)} of memory on {threads} threads",
         file=sys.stderr,
     )

@@ -5,9 +5,18 @@ from typing import Any, Literal
 import numpy as np
 
 from ...core.backend import namespace_of
+from ...core.errors import require_integer
 
 Padding = Literal["SAME", "VALID", "CIRCULAR"]
 Pair = tuple[int, int]
+
+
+def require_pair(value: Any, name: str) -> None:
+    """Refuse what is not two integers, each >= 1."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"{name} must be two integers, got {value!r}")
+    for one in value:
+        require_integer(one, name, 1, 2**20, ">= 1")
 
 
 def out_size(n: int, f: int, s: int, padding: Padding) -> int:
