@@ -63,14 +63,9 @@ def test_at_any_distance(case, depth):
     x = np.random.default_rng(1).standard_normal(7)
     rows = np.array([x, *(x + gap * np.eye(7)[0] for gap in GAPS)])
     whole, apart = net.kernel(rows, stable=True), net.kernel(rows[:1], rows[1:], stable=True)
-    with mp.workdps(150):
-        for i in range(1, len(rows)):
-            q, t = exact(x.tolist(), rows[i].tolist(), [averages] * depth, sigma_w, sigma_b)
-            for pair, at in ((whole, (0, i)), (apart, (0, i - 1))):
-                assert relative(pair.nngp_sqdist.values[at], q[0] + q[2] - 2 * q[1]) < 1e-13
-                assert relative(pair.ntk_sqdist.values[at], t[0] + t[2] - 2 * t[1]) < 1e-13
-                assert relative(pair.nngp.values[at], q[1]) < 1e-13
-                assert relative(pair.ntk.values[at], t[1]) < 1e-13
+    for i in range(1, len(rows)):
+        for pair, at in ((whole, (0, i)), (apart, (0, i - 1))):
+            check(pair, at, x, rows[i], averages, depth, sigma_w, sigma_b)
 
 
 def test_units_of_both_kinds():
@@ -91,6 +86,73 @@ def test_units_of_both_kinds():
             pair = net.kernel(np.array([x, y]), stable=True)
             assert relative(pair.nngp_sqdist.values[1, 0], q[0] + q[2] - 2 * q[1]) < 1e-13
             assert relative(pair.ntk_sqdist.values[1, 0], t[0] + t[2] - 2 * t[1]) < 1e-13
+
+
+ABRELUS = {
+    "relu": (nn.Relu(), (0, 1)),
+    "leaky relu": (nn.LeakyRelu(0.1), (0.1, 1.0)),
+    "abrelu": (nn.ABRelu(-0.5, 1.2), (-0.5, 1.2)),
+    "abs": (nn.Abs(), (-1, 1)),
+}
+X, U = (np.random.default_rng(seed).standard_normal(7) for seed in (1, 2))
+
+
+def check(pair, at, x, y, averages, depth, sigma_w, sigma_b):
+    """All four arrays of one pair to 1e-13, where 1 - rho > 1e-2 to 4e-13 and 5e-14 times the ratio of sqrt q."""
+    with mp.workdps(150):
+        first, _ = exact(x.tolist(), y.tolist(), [], sigma_w, sigma_b)
+        scale, ratio = mp.sqrt(first[0] * first[2]), float(mp.sqrt(first[0] / first[2]))
+        far = abs(1 - first[1] / scale) > 0.01
+        bound = 4e-13 + 5e-14 * max(ratio, 1 / ratio) if far else 1e-13
+        q, t = exact(x.tolist(), y.tolist(), [averages] * depth, sigma_w, sigma_b)
+        assert relative(pair.nngp_sqdist.values[at], q[0] + q[2] - 2 * q[1]) < bound
+        assert relative(pair.ntk_sqdist.values[at], t[0] + t[2] - 2 * t[1]) < bound
+        assert relative(pair.nngp.values[at], q[1]) < bound
+        assert relative(pair.ntk.values[at], t[1]) < bound
+
+
+@pytest.mark.parametrize("depth", [1, 5, 20, 100])
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(2**0.5, 0.0), (1.3, 0.2)])
+@pytest.mark.parametrize("unit", ABRELUS)
+def test_lengths(unit, sigma_w, sigma_b, depth):
+    """Pairs that differ in length: by little, alone or beside a small angle, exactly, by much, and from zero."""
+    activation, slopes = ABRELUS[unit]
+    net = nn.mlp(hidden_layers=depth, activation=activation, sigma_w=sigma_w, sigma_b=sigma_b)
+    whole = np.array([3.0, 6.0, -2.0, 1.0, 0.0, 5.0, 7.0])
+    others = [X * (1 + gap) for gap in (1e-12, 1e-9, 1e-6, 1e-3, 0.1)]
+    others += [3 * X, 1e3 * X, 3 * X + 1e-7 * U, 3 * X + 0.1 * U, X * (1 + 1e-6) + 1e-9 * U]
+    pairs = [(X, y) for y in others] + [(whole, whole * (1 + 2.0**-40)), (np.eye(7)[0], 3 * np.eye(7)[0])]
+    if sigma_b:
+        pairs += [(X, 0 * X), (1e-7 * X, 0 * X)]
+    for x, y in pairs:
+        check(net.kernel(np.array([x, y]), stable=True), (1, 0), x, y, abrelu(*slopes), depth, sigma_w, sigma_b)
+
+
+@pytest.mark.parametrize("depth", [1, 5, 20, 100])
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(2**0.5, 0.0), (1.3, 0.2)])
+@pytest.mark.parametrize("ratio", [1.0, 1.3, 30.0, 1e3, 1e6])
+def test_pairs_that_are_not_close(ratio, sigma_w, sigma_b, depth):
+    """Angles from 0.05 on between inputs whose lengths have any ratio."""
+    net = nn.mlp(hidden_layers=depth, activation=nn.Relu(), sigma_w=sigma_w, sigma_b=sigma_b)
+    rows = np.array([X, *(ratio * (X + gap * U) for gap in (0.05, 0.1, 0.2, 0.5, 3.0))])
+    pair = net.kernel(rows, stable=True)
+    for i in range(1, len(rows)):
+        check(pair, (0, i), X, rows[i], abrelu(0, 1), depth, sigma_w, sigma_b)
+
+
+@pytest.mark.parametrize("depth", [1, 5, 20, 100])
+@pytest.mark.parametrize("gap", [1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 0.3])
+def test_opposite_inputs_of_abs(gap, depth):
+    """Without a bias before it, an even unit has the kernel of x and -y: these are close."""
+    net = nn.serial(nn.Dense(), nn.Abs(), *[nn.Dense(sigma_w=1.2, sigma_b=0.3), nn.Abs()] * (depth - 1), nn.Dense())
+    for y in (-X + gap * U, -3 * X + gap * U):
+        turned = net.kernel(np.array([X, -y]), stable=True)
+        found = net.kernel(np.array([X, y]), stable=True)
+        for name in ("nngp_sqdist", "ntk_sqdist", "nngp", "ntk"):
+            assert abs(getattr(found, name)[0, 1] / getattr(turned, name)[0, 1] - 1) < 1e-13
+    net = nn.mlp(hidden_layers=depth, activation=nn.Abs(), sigma_w=1.2)
+    y = -X + gap * U
+    check(net.kernel(np.array([X, y]), stable=True), (0, 1), X, y, abrelu(-1, 1), depth, 1.2, 0.0)
 
 
 @pytest.mark.parametrize("depth", [1, 3, 10, 40])
