@@ -10,8 +10,8 @@ multiplied by sigma_w^2,
 The rounding of B and t is that of q1 - q2: far inputs whose lengths have the ratio R lose a factor R.
 
 Of a pair with angle theta the differences in J and B lose a digit for each of 1/theta, and the E of the inputs two:
-pairs with c < NEAR at the end (c grows in no layer: V(1) = V'(1), and V is convex), or c < FIRST at the inputs, are told
-to be done again, as are nearly opposite inputs of an even unit (``close_pairs.even_start``).
+pairs with c < NEAR at the end (c grows in no layer: V(1) = V'(1), and V is convex), or c < FIRST at the inputs, are
+told to be done again, as are nearly opposite inputs of an even unit (``close_pairs.even_start``).
 """
 
 from typing import Any
@@ -81,7 +81,9 @@ def abrelu_distances(
                     afters = columns[layer + 1, 0, jb:end] if layer + 1 < L else last2[jb - j0 : end - j0]
                     law, root, inverse = laws[layer + 1], rows[layer, 0, i], rows[layer, 1, i]
                     roots, inverses = columns[layer, 0, jb:end], columns[layer, 1, jb:end]
-                    _abrelu(E, TD, t1[layer, i], t2[layer, jb:end], m, law, root, inverse, after, roots, inverses, afters)
+                    _abrelu(
+                        E, TD, t1[layer, i], t2[layer, jb:end], m, law, root, inverse, after, roots, inverses, afters
+                    )
                     one = level[layer]
                     if one >= 0:
                         if D_out.size > 0:
