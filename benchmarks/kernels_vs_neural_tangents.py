@@ -245,11 +245,13 @@ CASES = {"connected": connected, "floor": floor, "convolutions": convolutions, "
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[*CASES], default=[])
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(CASES)}; by default all")
     parser.add_argument("--peer", help="interpreter of an environment with neural-tangents")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=7)
     chosen = parser.parse_args()
+    if unknown := [name for name in chosen.cases if name not in CASES]:
+        parser.error(f"cases must be of {', '.join(CASES)}, got {', '.join(unknown)}")
     if not chosen.peer:
         print("without --peer: neural-tangents is left out")
     with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,7 @@ def _abrelu(
         scale = root * roots[j]
         gap, next_gap = root - roots[j], next_root - next_roots[j]
         c = E[j] * (inverse * inverses[j])
-        theta, sine = angle_of_gap(min(2.0, max(0.0, c)))
+        theta, sine = angle_of_gap(min(2.0, c))
         half = 0.5 * next_gap * next_gap
         next_E = A * E[j] - C * scale * (sine - (1.0 - c) * theta) + (before * gap * gap - biased * half)
         TD[j] = next_E + half + A * TD[j] + C * theta * (0.5 * (t1 + t2[j]) - TD[j])
