@@ -55,7 +55,7 @@ def is_real(value: Any) -> bool:
 
 
 def real_array(value: Any, name: str) -> NDArray[np.float64]:
-    """Return ``value`` as float64; ``ValueError`` unless it holds real numbers, in rows of one length.
+    """Return ``value`` as float64, itself where it is; ``ValueError`` unless it holds real numbers, in rows of one length.
 
     >>> real_array([1, 2.5], "y")
     array([1. , 2.5])
@@ -70,7 +70,7 @@ def real_array(value: Any, name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name} must hold real numbers in rows of one length, got {_quoted(value)}") from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got {_quoted(value)}")
-    return array.astype(np.float64)
+    return np.asarray(array, dtype=np.float64)
 
 
 def _quoted(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import require_integer
-from .layer import Block, Layer, Parameters, Shape, State
+from .layer import Block, Layer, Parameters, Shape, State, require_layers
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,7 @@ class Parallel(Layer):
     joins = True
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise ValueError("parallel needs at least one layer")
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"parallel: branch {i} must be a layer such as Dense() or Relu(), got {layer!r}")
+        require_layers(self.layers, "parallel", "branch")
 
     def init(self, rng: np.random.Generator, shape: Any, units: int) -> tuple[Any, Parameters]:
         """The shapes of all branches."""

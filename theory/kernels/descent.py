@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import require
+from ...core.errors import is_real, require
 from .dynamics import Ensemble
-from .training import Prediction, is_real
+from .training import Prediction
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

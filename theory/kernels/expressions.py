@@ -42,11 +42,15 @@ _ANGLE = (
     ("theta", "atan2(sine, r)"),
     ("over_a", "where(a > 0, 1 / where(a > 0, a, 1.0 + a), 0.0 * a)"),
 )
+_ODD = ("odd", "where(k > 0, -near, near)")
+"""A difference of exponentials that keeps its digits as k -> 0."""
+_DETERMINANT = ("D", "where(full - least > 4e-15 * P, full, least)")
+"""Of P - k^2 and the like, at least what it is for coincident inputs."""
 _DECAY = (
     ("P", "(1 + 2 * c * a) * (1 + 2 * c * b)"),
     ("least", "1 + 2 * c * (a + b)"),
     ("full", "P - 4 * c * c * k * k"),
-    ("D", "where(full - least > 4e-15 * P, full, least)"),
+    _DETERMINANT,
     ("D_a", "2 * c * (1 + 2 * c * b)"),
 )
 
@@ -78,7 +82,7 @@ DUALS: dict[str, Dual] = {
             ("P", "(1 + a) * (1 + b)"),
             ("least", "1 + a + b"),
             ("full", "P - k * k"),
-            ("D", "where(full - least > 4e-15 * P, full, least)"),
+            _DETERMINANT,
             ("w", "sqrt(D)"),
             ("top", "k * k + a * b * D"),
             ("arc", "atan2(k, w)"),
@@ -94,7 +98,7 @@ DUALS: dict[str, Dual] = {
         (
             ("m", "where(k > 0, k, -k)"),
             ("near", "exp(-w * w * ((a + b) / 2 - m)) * expm1(-2 * w * w * m)"),
-            ("odd", "where(k > 0, -near, near)"),
+            _ODD,
             ("even", "2 * exp(-w * w * ((a + b) / 2 + k))"),
         ),
         V="A * A / 2 * (odd + sin(phase) * sin(phase) * even)",
@@ -126,7 +130,7 @@ DUALS: dict[str, Dual] = {
             ("r", "1 / sqrt(D)"),
             ("m", "where(k > 0, t, -t)"),
             ("near", "r * exp(m - S) * expm1(-2 * m) / 2"),
-            ("odd", "where(k > 0, -near, near)"),
+            _ODD,
             ("even", "r * (exp(t - S) + exp(-t - S)) / 2"),
         ),
         V="odd",

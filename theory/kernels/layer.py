@@ -70,6 +70,15 @@ class State:
         )
 
 
+def require_layers(layers: tuple[Any, ...], name: str, what: str) -> None:
+    """Refuse an empty row of layers, and what is no layer."""
+    if not layers:
+        raise ValueError(f"{name} needs at least one layer")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{name}: {what} {i} must be a layer such as Dense() or Relu(), got {layer!r}")
+
+
 class Layer:
     """One layer of a network.
 

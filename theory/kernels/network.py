@@ -10,7 +10,7 @@ import numpy as np
 from ...core.errors import require_integer
 from .activation import Activation
 from .affine import Dense
-from .layer import Layer, Parameters, State
+from .layer import Layer, Parameters, State, require_layers
 
 UNITS = 256
 """Of a hidden layer in the finite form, where neither the layer nor ``init`` says."""
@@ -40,11 +40,7 @@ class Network(Layer):
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise ValueError("serial needs at least one layer")
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"serial: layer {i} must be a layer such as Dense() or Relu(), got {layer!r}")
+        require_layers(self.layers, "serial", "layer")
 
     def named(self, inside: str = "") -> list[tuple[str, Layer]]:
         """Each layer with its name, as in "layer 3 (Dense)"."""

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...core.backend import Array
-from ...core.errors import require
+from ...core.errors import is_real, require
 from .activation import Activation
 from .network import Network, mlp
-from .training import is_real
 
 if find_spec("sklearn") is None:
     raise ImportError("mt.nn.ScikitKernel needs scikit-learn: pip install 'mattis[scikit]'")

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import xarray as xr
 from scipy.special import betaln
 
-from ...core.errors import require
-from .training import Trained, is_real, labelled_cov
+from ...core.errors import is_real, require
+from .training import Trained, labelled_cov
 
 
 class StudentT(NamedTuple):

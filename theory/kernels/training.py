@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ...core.backend import Array
 from ...core.blas import threads_for
-from ...core.errors import is_real as is_real
-from ...core.errors import real_array, require
+from ...core.errors import is_real, real_array, require
 from .psd import Cholesky, cholesky
 
 
@@ -58,7 +57,7 @@ class Trained:
         if not callable(getattr(self.net, "kernel", None)):
             raise TypeError(f"net must have kernel(x1, x2, get=), as networks do, got {self.net!r}")
         real_array(self.X, "X")
-        X, y = np.array(self.X), real_array(self.y, "y")
+        X, y = np.array(self.X), np.array(real_array(self.y, "y"))
         if X.ndim < 2 or y.ndim not in (1, 2) or len(X) != len(y) or y.size == 0:
             raise ValueError(
                 f"X must have shape (n, ...) and y shape (n,) or (n, outputs) of the same n >= 1, got shapes {X.shape} "
