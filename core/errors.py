@@ -55,7 +55,7 @@ def is_real(value: Any) -> bool:
 
 
 def real_array(value: Any, name: str) -> NDArray[np.float64]:
-    """Return ``value`` as float64, itself where it is; ``ValueError`` unless it holds real numbers, in rows of one length.
+    """Return ``value`` as float64, itself where it is that; ``ValueError`` unless it holds real numbers in rows alike.
 
     >>> real_array([1, 2.5], "y")
     array([1. , 2.5])
