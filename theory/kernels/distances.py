@@ -50,6 +50,20 @@ def _abrelu(
         E[j] = next_E
 
 
+@njit(inline="always", **STRIP)
+def _mark(E: Any, near: Any, m: int, root: float, roots: Any, least: float, even: bool) -> None:
+    """Set where c < least, or 2 - c if ``even``; a first look at all, as there is seldom one."""
+    lowest, end = 1.0, 2.0 if even else 4.0
+    for j in range(m):
+        scale = root * roots[j]
+        rest = min(E[j], end * scale - E[j]) - least * scale
+        lowest = rest if rest < lowest else lowest
+    if lowest < 0.0:
+        for j in range(m):
+            scale = root * roots[j]
+            near[j] |= min(E[j], end * scale - E[j]) < least * scale
+
+
 @njit(**STRIP)
 def abrelu_distances(
     G: Any, at: Any, lower: bool, laws: Any, rows: Any, columns: Any, q1: Any, q2: Any, t1: Any, t2: Any, level: Any,
@@ -73,9 +87,8 @@ def abrelu_distances(
                 k = scale * G[i - i0, jb - j0 + j] + first
                 TD[j] = 0.5 * (q1[0, i] + q2[0, jb + j]) - k
                 E[j] = rows[0, 0, i] * columns[0, 0, jb + j] - k
-                c = E[j] * (rows[0, 1, i] * columns[0, 1, jb + j])
-                near[i - i0, jb - j0 + j] = (min(c, 2.0 - c) if even else c) < FIRST
             if m > 0:
+                _mark(E, near[i - i0, jb - j0 : end - j0], m, rows[0, 0, i], columns[0, 0, jb:end], FIRST, even)
                 for layer in range(L):
                     after = rows[layer + 1, 0, i] if layer + 1 < L else last1[i - i0]
                     afters = columns[layer + 1, 0, jb:end] if layer + 1 < L else last2[jb - j0 : end - j0]
@@ -94,8 +107,7 @@ def abrelu_distances(
                             for j in range(m):
                                 T[one, i, jb + j] = 0.5 * (t1[layer + 1, i] + t2[layer + 1, jb + j]) - TD[j]
                                 TD_out[one, i, jb + j] = 2.0 * TD[j]
-                for j in range(m):
-                    near[i - i0, jb - j0 + j] |= E[j] < NEAR * (last1[i - i0] * last2[jb - j0 + j])
+                _mark(E, near[i - i0, jb - j0 : end - j0], m, last1[i - i0], last2[jb - j0 : end - j0], NEAR, False)
         if lower:
             for array in (K, T, D_out, TD_out):
                 for one in range(array.shape[0]):
