@@ -204,7 +204,7 @@ def test_scales_beyond_floating_point():
         ),
         (lambda: ON_IMAGES["by layers"].kernel(X), "layer 0 (Conv) needs images"),
         (lambda: nn.serial(CONV, nn.Relu()).kernel(IMAGES), "the network ends in images: put Flatten or GlobalAvgPool"),
-        (lambda: nn.serial(nn.Relu(), nn.Dense()).kernel(X), "layer 0 (ABRelu) needs Gaussian channels"),
+        (lambda: nn.serial(nn.Relu(), nn.Dense()).kernel(X), "layer 0 (Relu) needs Gaussian channels"),
         (lambda: nn.serial(nn.Dense(), nn.Gelu(), nn.Erf()).kernel(X), "layer 2 (Erf) needs Gaussian channels"),
         (
             lambda: nn.serial(nn.Dense(), nn.Gelu(), nn.LayerNorm()).kernel(X),

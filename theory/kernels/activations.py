@@ -32,6 +32,12 @@ class ABRelu(Closed):
     def __post_init__(self) -> None:
         _finite(type(self).__name__, al=self.al, be=self.be)
 
+    @property
+    def title(self) -> str:
+        """As it is made."""
+        one = "LeakyRelu" if self.be == 1 else "ABRelu"
+        return {(0.0, 1.0): "Relu", (-1.0, 1.0): "Abs"}.get((self.al, self.be), one)
+
     def parameters(self) -> tuple[float, ...]:
         """Slopes below and above zero."""
         return (self.al, self.be)

@@ -268,7 +268,7 @@ def _check_target(target: Any, name: str, shape: tuple[int, ...]) -> None:
 
 
 def _other(net: Network) -> str:
-    return " -> ".join(type(layer).__name__ for layer in net.layers)
+    return " -> ".join(layer.title for layer in net.layers)
 
 
 def _pair(

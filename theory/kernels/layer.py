@@ -93,6 +93,11 @@ class Layer:
     joins = False
     """receives branches"""
 
+    @property
+    def title(self) -> str:
+        """What errors call it, after its place."""
+        return type(self).__name__
+
     def init(self, rng: np.random.Generator, shape: Shape, units: int) -> tuple[Shape, Parameters]:
         """Shape of what comes out, and random parameters."""
         return shape, None

@@ -44,7 +44,7 @@ class Network(Layer):
 
     def named(self, inside: str = "") -> list[tuple[str, Layer]]:
         """Each layer with its name, as in "layer 3 (Dense)"."""
-        return [(f"layer {inside}{i} ({type(x).__name__})", x) for i, x in enumerate(self.layers)]
+        return [(f"layer {inside}{i} ({x.title})", x) for i, x in enumerate(self.layers)]
 
     def init(self, rng: np.random.Generator, shape: Any, units: int = UNITS) -> tuple[Any, Parameters]:
         """Shape of what comes out of one input of ``shape``, and random parameters of all layers."""
