@@ -389,6 +389,13 @@ def test_every_layer_stays_on_the_device(away, name):
     assert away.launches is None or bool(away.launches) == (name in FUSED)
 
 
+def test_averages_of_device_arrays_stay_there(away):
+    a, k = np.array([1.0, 2.0]), np.array([0.3, -0.4])
+    for activation in (nn.Erf(), nn.Tanh()):
+        for found, want in zip(activation.dual(away.put(a), away.put(k), 1.5), activation.dual(a, k, 1.5), strict=True):
+            np.testing.assert_allclose(found.get(), want, rtol=1e-14)
+
+
 @pytest.mark.parametrize("name", ["mixed", "same"])
 def test_tiles_of_a_device_into_host_arrays(away, name):
     net, x = LAYERS[name]

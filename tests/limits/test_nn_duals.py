@@ -166,6 +166,23 @@ def test_opposite_inputs(name):
     assert nn.Sign().dual(0.3, -0.3, 0.3)[0] == -1
 
 
+@EACH
+@pytest.mark.parametrize(
+    ("triple", "said"),
+    [
+        ((-1.0, 0.1, 1.0), r"a must be in \[0, inf\), got -1.0"),
+        ((1.0, 0.1, np.inf), r"b must be in \[0, inf\), got inf"),
+        ((1.0, [0.5, 2.5], 4.0), r"k must be in \[-sqrt\(a b\), sqrt\(a b\)\], got 2.5 at index \(1,\)"),
+        (([1.0, 1.0], -1.1, 1.0), r"k must be in .*, got -1.1 at index \(0,\)"),
+        ((1.0, np.nan, 1.0), "k must be in .*, got nan"),
+        ((1.0, "0.5", 1.0), "k must hold real numbers, got '0.5'"),
+    ],
+)
+def test_what_is_no_covariance(name, triple, said):
+    with pytest.raises(ValueError, match=f"^{ACTIVATIONS[name].title}: {said}$"):
+        ACTIVATIONS[name].dual(*triple)
+
+
 def test_rbf_is_radial():
     """exp(-gamma (a + b - 2 k)) (Rahimi and Recht, 2007)."""
     np.testing.assert_allclose(nn.Rbf(0.8).dual(1.0, 0.3, 1.4)[0], np.exp(-0.8 * (1.0 + 1.4 - 0.6)), rtol=1e-14)

@@ -8,9 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...core.backend import namespace_of
+from ...core.backend import namespace_of, to_host
+from ...core.errors import real_array, require
 from .expressions import averages
 from .layer import Block, Layer, Parameters, State
+
+ROUNDING = 1e-12
+"""By which a covariance may pass the mean of the variances."""
 
 
 class Activation(Layer):
@@ -25,7 +29,21 @@ class Activation(Layer):
         raise NotImplementedError
 
     def dual(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
-        """(V, E phi' phi'), or (V, dV/dk, dV/da) if ``derivative``, of arrays that broadcast."""
+        """V = E phi(u) phi(v) and E phi'(u) phi'(v), or V, dV/dk and dV/da if ``derivative``.
+
+        ``a``, ``b`` >= 0 are the variances and ``k`` the covariance, |k| <= sqrt(a b), in arrays that broadcast;
+        anything else is a ``ValueError``.
+        """
+        xp = namespace_of(a, k, b)
+        a, k, b = (real_array(to_host(x), f"{self.title}: {name}") for name, x in (("a", a), ("k", k), ("b", b)))
+        for name, variance in (("a", a), ("b", b)):
+            require(np.isfinite(variance) & (variance >= 0), f"{self.title}: {name}", variance, "in [0, inf)")
+        reach = np.sqrt(a) * np.sqrt(b) * (1 + ROUNDING)
+        require(abs(k) <= reach, f"{self.title}: k", k + 0 * reach, "in [-sqrt(a b), sqrt(a b)]")
+        return self.averages(xp.asarray(a), xp.asarray(k), xp.asarray(b), derivative=derivative)
+
+    def averages(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
+        """``dual`` of covariances that are known to be some, on the host or a device."""
         raise NotImplementedError
 
     def series_error(self, q: Any) -> float:
@@ -52,7 +70,7 @@ class Activation(Layer):
             )
 
         def go(block: Block, a: Any, b: Any) -> Block:
-            V, slope = self.dual(a, block.k, b)
+            V, slope = self.averages(a, block.k, b)
             return Block(V, None if block.t is None else slope * block.t)
 
         one, two, cross = (go(*pair) for pair in state.pairs())
@@ -74,6 +92,6 @@ class Closed(Activation):
         """Of the entry."""
         return ()
 
-    def dual(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
+    def averages(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
         """From the table."""
         return averages(self.entry, a, k, b, self.parameters(), namespace_of(k), derivative=derivative)

@@ -104,24 +104,24 @@ def depth_scales(activation: Activation, *, sigma_w: float, sigma_b: float) -> D
     w, b = sigma_w**2, sigma_b**2
 
     def V(a: float, k: float, b: float) -> float:
-        return float(activation.dual(a, k, b)[0])
+        return float(activation.averages(a, k, b)[0])
 
     def V_k(a: float, k: float, b: float) -> float:
-        return float(activation.dual(a, k, b, derivative=True)[1])
+        return float(activation.averages(a, k, b, derivative=True)[1])
 
     q = _variance(lambda q: w * V(q, q, q) + b)
     if q in (0.0, np.inf):
         chi_1 = w * V_k(*[1e-12 if q == 0 else 1e12] * 3)
         return DepthScales(q, chi_1, np.nan, np.nan, np.nan, "vanishing" if q == 0 else "diverging", np.nan, 0.0)
 
-    jumps = V_k(q, 0.0, q) != float(activation.dual(q, 0.0, q)[1])
+    jumps = V_k(q, 0.0, q) != float(activation.averages(q, 0.0, q)[1])
     error = activation.series_error(np.array([q]))
 
     def chi(c: float) -> float:
         return np.inf if jumps and c == 1 else w * V_k(q, c * q, q)
 
     chi_1 = chi(1.0)
-    _, slope, up = activation.dual(q, q, q, derivative=True)
+    _, slope, up = activation.averages(q, q, q, derivative=True)
     chi_q = w * float(slope + 2 * up)
     if abs(chi_1 - 1) <= _CRITICAL:
         s = _power(chi)

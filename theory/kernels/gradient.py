@@ -76,7 +76,7 @@ def _dense(s: Tangent, sigma_w: float, sigma_b: float) -> Tangent:
 
 def _activation(s: Tangent, layer: Activation) -> Tangent:
     a, b = s.a[:, None], s.a[None]
-    V, slope, V_a = layer.dual(a, s.k, b, derivative=True)
-    own, own_slope, own_a = layer.dual(s.a, s.a, s.a, derivative=True)
+    V, slope, V_a = layer.averages(a, s.k, b, derivative=True)
+    own, own_slope, own_a = layer.averages(s.a, s.a, s.a, derivative=True)
     dk = slope * s.dk + V_a * s.da[:, :, None] + V_a.T * s.da[:, None, :]
     return Tangent(own, V, (own_slope + 2 * own_a) * s.da, dk)

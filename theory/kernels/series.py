@@ -86,7 +86,7 @@ class Series(Activation):
         """Of what ``dual`` keeps for each variance of a tile's rows and columns."""
         return 8.0 * self.rule()[1].shape[1]
 
-    def dual(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
+    def averages(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
         """(V, dV/dk), and dV/da if ``derivative``."""
         xp = namespace_of(k)
         a, b = xp.asarray(a, dtype=float), xp.asarray(b, dtype=float)
