@@ -38,5 +38,7 @@ def test_refusals():
     np.testing.assert_array_equal(first.kernel_gradient(images)["sigma_w"], flat["sigma_w"])
     with pytest.raises(OverflowError, match="leave the range"):
         nn.mlp(hidden_layers=90, activation=nn.Relu(), sigma_w=1e4).kernel_gradient(X)
+    with pytest.raises(ValueError, match=r"^x must be finite, got nan at index \(0, 0\)"):
+        first.kernel_gradient(np.full((2, 3), np.nan))
     with pytest.raises(ValueError, match="gradients are for Dense layers"):
         nn.serial(nn.Dense(), nn.LayerNorm(), nn.Dense()).kernel_gradient(X)

@@ -13,7 +13,7 @@ import numpy as np
 from ...core.backend import Array, namespace_of
 from .activation import Activation
 from .affine import Dense
-from .kernel import check_inputs
+from .kernel import check_input
 from .network import Network
 from .plan import flat
 from .positions import Flatten
@@ -40,7 +40,7 @@ def kernel_gradient(net: Network, x: Any) -> dict[str, Array]:
     """
     if namespace_of(x) is not np:
         raise ValueError("x must be a host array: gradients are for the processor")
-    x, _ = check_inputs(x, None)
+    x = check_input(x, "x")
     layers = list(flat(net))
     if x.ndim == 4 and not isinstance(layers[0][1], Flatten):
         raise ValueError(f"{layers[0][0]}: gradients are for vectors: put Flatten before it")

@@ -200,29 +200,27 @@ def _floats(x: Any, name: str) -> Any:
 
 
 def check_inputs(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """Finite floating-point arrays (n, d) or (n, height, width, channels) of one kind."""
-    found: list[Any] = []
-    for name, x in (("x1", x1), ("x2", x2)):
-        if x is None and name == "x2":
-            found.append(None)
-            continue
-        x = _floats(x, name)
-        xp = namespace_of(x)
-        if x.ndim not in (2, 4) or 0 in x.shape:
-            raise ValueError(
-                f"{name} must be (n, d) or (n, height, width, channels) and not empty, got shape {x.shape}"
-            )
-        with np.errstate(over="ignore", invalid="ignore"):
-            square = xp.einsum("i,i->", x.ravel(), x.ravel())  # in this thread: those of BLAS would spin on
-        if not xp.isfinite(square):
-            require(np.isfinite(to_host(x)), name, to_host(x), "finite")
-            raise ValueError(f"{name} must have finite squares, got entries up to {float(abs(x).max())}")
-        found.append(x)
-    if found[1] is not None and namespace_of(found[0]) is not namespace_of(found[1]):
+    """Both sets as arrays of one kind; ``x2`` may be None."""
+    x1, x2 = check_input(x1, "x1"), None if x2 is None else check_input(x2, "x2")
+    if x2 is not None and namespace_of(x1) is not namespace_of(x2):
         raise ValueError("x1 and x2 must both be host arrays, or both CuPy arrays")
-    if found[1] is not None and found[0].shape[1:] != found[1].shape[1:]:
-        raise ValueError(f"x2 must have inputs of shape {found[0].shape[1:]} as x1 has, got {found[1].shape[1:]}")
-    return found[0], found[1]
+    if x2 is not None and x1.shape[1:] != x2.shape[1:]:
+        raise ValueError(f"x2 must have inputs of shape {x1.shape[1:]} as x1 has, got {x2.shape[1:]}")
+    return x1, x2
+
+
+def check_input(x: Any, name: str) -> Any:
+    """A finite floating-point array (n, d) or (n, height, width, channels)."""
+    x = _floats(x, name)
+    xp = namespace_of(x)
+    if x.ndim not in (2, 4) or 0 in x.shape:
+        raise ValueError(f"{name} must be (n, d) or (n, height, width, channels) and not empty, got shape {x.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = xp.einsum("i,i->", x.ravel(), x.ravel())  # in this thread: those of BLAS would spin on
+    if not xp.isfinite(square):
+        require(np.isfinite(to_host(x)), name, to_host(x), "finite")
+        raise ValueError(f"{name} must have finite squares, got entries up to {float(abs(x).max())}")
+    return x
 
 
 def _depths(depths: Any, L: int) -> tuple[int, ...]:
