@@ -14,7 +14,7 @@ from .expressions import averages
 from .layer import Block, Layer, Parameters, State
 
 ROUNDING = 1e-12
-"""By which a covariance may pass the mean of the variances."""
+"""Of sqrt(a b), by which a covariance may pass it."""
 
 
 class Activation(Layer):

@@ -83,7 +83,7 @@ class Series(Activation):
         return ca, self.coefficients(b)
 
     def bytes_per_variance(self) -> float:
-        """Of what ``dual`` keeps for each variance of a tile's rows and columns."""
+        """Of what ``averages`` keeps for each variance of a tile's rows and columns."""
         return 8.0 * self.rule()[1].shape[1]
 
     def averages(self, a: Any, k: Any, b: Any, *, derivative: bool = False) -> Any:
